@@ -1,0 +1,44 @@
+"""What an exchange came to: one value, from which the log line and the counters are made.
+
+Each protocol declares its outcomes beside the core that produces them, as frozen dataclasses
+derived from `Outcome`.  The shell hands every one of them to `pixelboot.report`, once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Severity = Literal["info", "warn", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(ABC):
+    """The end of one exchange with one machine."""
+
+    service: ClassVar[str] = "pixelboot"
+    """The part that speaks: ``dhcp``, ``http`` …; the first half of the counter's name."""
+
+    severity: ClassVar[Severity] = "info"
+    """How loudly it is logged."""
+
+    rest: ClassVar[float] = 0.0
+    """Seconds in which further lines of this kind are only counted, so that hostile input cannot fill the log;
+    0 writes every one."""
+
+    @classmethod
+    def counter(cls) -> str:
+        """The name under which this kind of outcome is counted: ``dhcp.Offered``."""
+        return f"{cls.service}.{cls.__name__}"
+
+    @abstractmethod
+    def summary(self) -> str:
+        """One line, for a person: who, what, how much.  Untrusted text in it is already neutralised."""
+
+
+def printable(text: str, limit: int = 200) -> str:
+    """Untrusted text, made safe for a log line: control, bidi and line characters escaped, cut at `limit`."""
+    cut = text[:limit]
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
+    return safe + "…" if len(text) > limit else safe

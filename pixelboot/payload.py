@@ -1,0 +1,71 @@
+"""The seam that all served octets pass: a file, a decoded part or a generated text looks the same to a protocol."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+
+class Payload(Protocol):
+    """Octets that can be served, open for reading until `close`."""
+
+    @property
+    def size(self) -> int:
+        """How many octets there are; fixed while the payload is open."""
+
+    @property
+    def media_type(self) -> str:
+        """The media type, without parameters where firmware reads it (``image/png``)."""
+
+    @property
+    def modified_at(self) -> float | None:
+        """When the octets last changed, in seconds since 1970; None of a generated text."""
+
+    async def etag(self) -> str:
+        """The strong entity tag (RFC 9110 §8.8.3) with its quotes, made from the SHA-256 of the octets.
+
+        Lazy: a file's digest may have to be computed first, elsewhere than in this process's event loop.
+        """
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` octets from `offset`; fewer only at the end or when the file was truncated meanwhile."""
+
+    def fileno(self) -> int | None:
+        """A descriptor the kernel can send from, or None when the octets are in memory."""
+
+    def close(self) -> None:
+        """Give back what the payload holds.  May be called more than once."""
+
+
+class TextPayload:
+    """A generated text as a `Payload`."""
+
+    modified_at = None
+
+    def __init__(self, text: str, media_type: str = "text/plain") -> None:
+        self._octets = text.encode("utf-8")
+        self.media_type = media_type
+
+    @property
+    def size(self) -> int:
+        """Length of the UTF-8 text in octets."""
+        return len(self._octets)
+
+    async def etag(self) -> str:
+        """See `Payload.etag`; of a text it is at hand."""
+        return strong_etag(hashlib.sha256(self._octets).hexdigest())
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See `Payload.read`."""
+        return self._octets[offset : offset + size]
+
+    def fileno(self) -> None:
+        """A text is in memory: there is no descriptor."""
+
+    def close(self) -> None:
+        """A text holds nothing that could be given back."""
+
+
+def strong_etag(sha256: str) -> str:
+    """The entity tag (RFC 9110 §8.8.3) for octets with this SHA-256 in lower-case hex: the digest in quotes."""
+    return f'"{sha256}"'
