@@ -1,0 +1,145 @@
+"""The SQLite file of the leases: opened, checked, brought up to date, written.  It blocks, so a helper process has it.
+
+Write-ahead log, ``synchronous=FULL``: a transaction is on disk when `Database.commit` returns, at the cost of one sync.
+The file is locked as long as it is open, so that no two processes ever write it; a second one waits a while for the
+first to end, which is how a new server takes over from one that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from pixelboot.state.lock import StateUnusable
+from pixelboot.state.wire import Row
+
+APPLICATION_ID = 0x50584254
+"""Says in the file's header that it is ours (``PXBT``)."""
+
+LOCK_PATIENCE = 10.0
+"""Seconds that a file which another process has open is waited for."""
+
+SCHEMA = Path(__file__).parent / "schema"
+"""The folder with the schema: 001-….sql makes version 1 of nothing, 002-….sql version 2 of 1, and so on."""
+
+_UPSERT = """
+    INSERT INTO lease (address, identity, hwaddr, state, started_at, expires_at, hostname) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (address) DO UPDATE SET
+        identity = excluded.identity, hwaddr = excluded.hwaddr, state = excluded.state,
+        started_at = excluded.started_at, expires_at = excluded.expires_at, hostname = excluded.hostname
+"""
+_DELETE = "DELETE FROM lease WHERE address = ?"
+_SELECT = "SELECT address, identity, hwaddr, state, started_at, expires_at, hostname FROM lease"
+
+
+class Database:
+    """An open database of leases."""
+
+    def __init__(self, connection: sqlite3.Connection, path: str, created: bool) -> None:
+        """Take over an open connection.  Use `open`."""
+        self._connection = connection
+        self._path = path
+        self.created = created
+        """Whether there was none before."""
+
+    @classmethod
+    def open(cls, path: str, patience: float = LOCK_PATIENCE) -> Self:
+        """Open the file, or make it (mode 0600).
+
+        Raises `StateUnusable`: it cannot be opened, is another process's, damaged, not ours, or of a newer version.
+        """
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as problem:
+            raise StateUnusable(f"{path} cannot be opened: {problem.strerror}") from problem
+        connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+        try:
+            return cls(connection, path, _prepare(connection, path))
+        except sqlite3.Error as problem:
+            connection.close()
+            raise _unusable(path, problem) from problem
+        except StateUnusable:
+            connection.close()
+            raise
+
+    def rows(self, at_once: int = 1000) -> Iterator[list[Row]]:
+        """All rows, `at_once` at a time.  Raises `StateUnusable` for what cannot be read."""
+        try:
+            cursor = self._connection.execute(_SELECT)
+            while rows := cursor.fetchmany(at_once):
+                yield rows
+        except sqlite3.Error as problem:
+            raise _unusable(self._path, problem) from problem
+
+    def commit(self, groups: Iterable[Iterable[Row]]) -> None:
+        """Make rows durable, in this order, all or none.  Raises `sqlite3.Error`."""
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for rows in groups:
+                for row in rows:
+                    execute(_UPSERT if len(row) > 1 else _DELETE, row)
+            execute("COMMIT")
+        except BaseException:
+            # SQLite has rolled back by itself after some errors, and then there is nothing to roll back.
+            with suppress(sqlite3.Error):
+                execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Write the log back into the file and let go of it."""
+        self._connection.close()
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> bool:
+    """Lock, examine and update the database; whether it was made just now."""
+
+    def pragma(text: str) -> Any:
+        return connection.execute(f"PRAGMA {text}").fetchone()[0]
+
+    pragma("locking_mode = EXCLUSIVE")
+    connection.execute("BEGIN EXCLUSIVE")
+    connection.execute("ROLLBACK")
+    tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+    version, application = pragma("user_version"), pragma("application_id")
+    created: bool = tables == 0 and version == 0
+    if not created and application != APPLICATION_ID:
+        raise StateUnusable(f"{path} is a database of another program")
+    steps = sorted(SCHEMA.glob("*.sql"))
+    if version > len(steps):
+        raise StateUnusable(
+            f"{path} was written by a newer pixelboot (version {version} of its schema, this one knows {len(steps)})"
+        )
+    if (verdict := pragma("quick_check(1)")) != "ok":
+        raise _damaged(path, verdict)
+    if (mode := pragma("journal_mode = WAL")) != "wal":
+        raise StateUnusable(f"{path} is on a file system where SQLite cannot keep a write-ahead log (it says {mode})")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA journal_size_limit = {16 << 20}")
+    for number, step in enumerate(steps[version:], version + 1):
+        connection.executescript(
+            f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{step.read_text('utf-8')}\n"
+            f"PRAGMA user_version = {number};\nCOMMIT;"
+        )
+    return created
+
+
+def _unusable(path: str, problem: sqlite3.Error) -> StateUnusable:
+    """What an error of SQLite means for who starts the server."""
+    name = getattr(problem, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return StateUnusable(f"{path} is in use by another process")
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return _damaged(path, str(problem))
+    return StateUnusable(f"{path} cannot be used: {problem}")
+
+
+def _damaged(path: str, detail: str) -> StateUnusable:
+    return StateUnusable(
+        f"{path} is damaged ({detail}): put back a copy, or move it away together with {path}-wal"
+        " to start without leases"
+    )

@@ -1,0 +1,362 @@
+"""The server's side of the helper process: changes go in, and come to be on disk, whatever becomes of the helper.
+
+The journal remembers, an address at a time, every change that is not known to be on disk.  When the helper dies or
+cannot write, who waits is told so at once, and the changes go to the next helper before anything else: memory and disk
+never tell different stories for long.  While there is no helper, everything that would have to wait fails at once; a
+machine that gets no answer asks again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorProcess, IReactorTime
+
+from pixelboot.leases.lease import Lease
+from pixelboot.leases.seam import StoreFailed
+from pixelboot.malformed import Malformed
+from pixelboot.outcome import Outcome
+from pixelboot.state.lock import StateUnusable
+from pixelboot.state.outcomes import StoreComplaint, StoreLost, StoreRecovered, StoreUnsaved
+from pixelboot.state.process import HelperProcess
+from pixelboot.state.wire import encode, lease_of, row_of
+
+START_PATIENCE = 60.0
+"""Seconds a helper may take until it is ready; it waits for the file's lock, and checks the file."""
+
+PATIENCE = 10.0
+"""Seconds a commit may take before the helper is killed and the commit fails."""
+
+CLOSE_PATIENCE = 10.0
+"""Seconds the helper may take to end after everything was sent."""
+
+WAITING_LIMIT = 10_000
+"""Changes that may be waited for at a time; what comes beyond fails at once."""
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+"""Seconds until a helper that ended is started again: at first, and at most; doubled until a commit succeeds."""
+
+ROWS_AT_ONCE = 1000
+"""Rows in one message."""
+
+Changes = Mapping[int, Lease | None]
+"""The record of each changed address, None of one of which nothing is known any more."""
+
+
+class IHelperReactor(IReactorProcess, IReactorTime):
+    """What the journal needs of the reactor."""
+
+
+class _Phase(Enum):
+    """Where in its life the journal is."""
+
+    NEW = auto()
+    LOADING = auto()
+    READY = auto()
+    LOST = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Changes that were sent together."""
+
+    number: int
+    changes: Changes
+    waiters: list[Deferred[None]]
+    sent_at: float
+
+
+class Journal:
+    """Makes changes durable through a helper process, and starts another one when that ends."""
+
+    def __init__(
+        self,
+        reactor: IHelperReactor,
+        path: str,
+        report: Callable[[Outcome], None],
+        load: Callable[[list[Lease]], None],
+        everything: Callable[[], Changes],
+    ) -> None:
+        """`load` takes what is on disk at the start, some leases at a time.
+
+        `everything` gives what shall be on disk: it is written again when the database has vanished.
+        """
+        self._reactor = reactor
+        self._path = path
+        self._report = report
+        self._load = load
+        self._everything = everything
+        self._phase = _Phase.NEW
+        self._why = "it is not open"
+        self._reason = ""
+        self._said = ""
+        self._helper: HelperProcess | None = None
+        self._timers: dict[Callable[[], None], IDelayedCall] = {}
+        self._pause = FIRST_PAUSE
+        self._lost_at: float | None = None
+        self._number = 0
+        self._unsaved: dict[int, Lease | None] = {}
+        self._waiters: list[Deferred[None]] = []
+        self._sent: deque[_Batch] = deque()
+        self._waiting = 0
+        self._loading: Deferred[None] = Deferred(self._cancelled)
+        self._closing: list[Deferred[None]] = []
+
+    def open(self) -> Deferred[None]:
+        """Start the helper; fires when all leases on disk are loaded.
+
+        Fails with `StateUnusable`; cancelling it ends the helper.
+        """
+        self._phase = _Phase.LOADING
+        self._start()
+        return self._loading
+
+    @property
+    def helper_pid(self) -> int | None:
+        """The process id of the helper; None when there is none."""
+        return None if self._helper is None else self._helper.pid
+
+    def check_ready(self) -> None:
+        """Raise `StoreFailed` when nothing can be made durable now."""
+        if self._phase is not _Phase.READY:
+            raise StoreFailed(f"{self._path}: {self._why}")
+        if self._waiting >= WAITING_LIMIT:
+            raise StoreFailed(f"{self._path}: {self._waiting} changes wait to be written already")
+
+    def note(self, changes: Changes) -> None:
+        """Make changes durable some time."""
+        self._unsaved.update(changes)
+        if self._phase is _Phase.READY and (self._unsaved or self._waiters) and self._flush not in self._timers:
+            # Everything that happens in this turn of the reactor goes out together.
+            self._after(0, self._flush)
+
+    def save(self, changes: Changes) -> Deferred[None]:
+        """Fires when `changes`, and all that were noted before, are durable; fails with `StoreFailed`."""
+        try:
+            self.check_ready()
+        except StoreFailed as problem:
+            self.note(changes)
+            return fail(problem)
+        waiter: Deferred[None] = Deferred()
+        self._waiters.append(waiter)
+        self._waiting += 1
+        self.note(changes)
+        return waiter
+
+    def close(self) -> Deferred[None]:
+        """Send what is left, let the helper end, and fire when it has; it is killed after `CLOSE_PATIENCE`."""
+        if self._phase in (_Phase.NEW, _Phase.CLOSED):
+            self._phase = _Phase.CLOSED
+            return succeed(None)
+        closed: Deferred[None] = Deferred()
+        self._closing.append(closed)
+        if self._phase is _Phase.READY:
+            self._flush()
+            self._phase = _Phase.CLOSING
+            self._after(CLOSE_PATIENCE, self._kill)
+            if self._helper is not None:
+                self._helper.finish()
+        elif self._phase is _Phase.LOADING:
+            self._loading.cancel()
+        elif self._phase is _Phase.LOST:
+            self._phase = _Phase.CLOSING
+            self._kill()
+            if self._helper is None:
+                self._closed()
+        self._why = "it is closed"
+        return closed
+
+    # What the helper says and does.
+
+    def _heard(self, message: list[Any]) -> None:
+        """One message from the helper."""
+        match message:
+            case ["saved", int(number)]:
+                self._saved(number)
+            case ["failed", int(), str(text)]:
+                self._give_up(text)
+            case ["ready", bool(created)]:
+                self._opened(created)
+            case ["rows", list(rows)]:
+                try:
+                    self._load(list(map(lease_of, rows)))
+                except Malformed as problem:
+                    self._give_up(f"{self._path} is damaged: {problem}")
+            case ["loaded"]:
+                self._ready()
+                self._loading.callback(None)
+            case ["unusable", str(text)]:
+                self._reason = text
+            case _:
+                self._give_up(f"the helper sent {str(message)[:80]!r}")
+
+    def _opened(self, created: bool) -> None:
+        if self._phase is _Phase.LOADING and self._helper is not None:
+            self._helper.send(encode("load"))
+        elif self._phase is _Phase.LOST:
+            if created:
+                self._unsaved = {**self._everything(), **self._unsaved}
+            self._ready()
+
+    def _ready(self) -> None:
+        self._stop(self._late)
+        self._phase = _Phase.READY
+        if self._unsaved:
+            self._flush()
+        else:
+            self._recovered()
+
+    def _recovered(self) -> None:
+        """A commit succeeded, or there was nothing to commit."""
+        if self._lost_at is not None:
+            self._report(StoreRecovered(self._path, self._reactor.seconds() - self._lost_at))
+            self._lost_at = None
+
+    def _complained(self, line: str) -> None:
+        self._said = line
+        self._report(StoreComplaint(line))
+
+    def _ended(self, how: str) -> None:
+        """The helper process is gone."""
+        self._helper = None
+        self._stop(self._late)
+        why, self._reason = self._reason or f"the helper process {how}", ""
+        if self._phase is _Phase.LOADING:
+            self._phase = _Phase.CLOSED
+            self._loading.errback(StateUnusable(why if self._path in why else f"{self._path}: {why} {self._said}"))
+        elif self._phase is _Phase.CLOSING:
+            self._closed()
+        elif self._phase is not _Phase.CLOSED:
+            # Everything is in order before anybody is told: who hears of it may close the journal.
+            pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            self._after(pause, self._start)
+            self._lose(why)
+            self._report(StoreLost(self._path, why, pause))
+
+    # What the journal does.
+
+    def _start(self) -> None:
+        """Start a helper."""
+        helper = HelperProcess(self._heard, self._complained, self._ended)
+        try:
+            helper.start(self._reactor, self._path)
+        except OSError as problem:
+            self._said = str(problem)
+            self._ended("cannot be started")
+            return
+        self._helper = helper
+        self._after(START_PATIENCE, self._late)
+
+    def _late(self) -> None:
+        """The helper is not ready in time."""
+        self._give_up(f"the helper process was not ready after {START_PATIENCE:g} s")
+
+    def _flush(self) -> None:
+        """Send all changes that were not sent, and be told when they are durable."""
+        self._stop(self._flush)
+        if self._helper is None or not (self._unsaved or self._waiters):
+            return
+        changes = list(self._unsaved.items())
+        waiters, self._waiters, self._unsaved = self._waiters, [], {}
+        now = self._reactor.seconds()
+        for start in range(0, max(len(changes), 1), ROWS_AT_ONCE):
+            self._number += 1
+            part = dict(changes[start : start + ROWS_AT_ONCE])
+            last = start + ROWS_AT_ONCE >= len(changes)
+            self._sent.append(_Batch(self._number, part, waiters if last else [], now))
+            self._helper.send(encode("commit", self._number, [row_of(*change) for change in part.items()]))
+        if self._watch not in self._timers:
+            self._after(PATIENCE, self._watch)
+
+    def _watch(self) -> None:
+        """Kill a helper that does not get on, and look again later at one that does."""
+        if not self._sent:
+            return
+        left = self._sent[0].sent_at + PATIENCE - self._reactor.seconds()
+        if left > 0:
+            self._after(left, self._watch)
+        else:
+            self._give_up(f"nothing was written for {PATIENCE:g} s")
+
+    def _saved(self, number: int) -> None:
+        """Everything up to this number is durable."""
+        done: list[Deferred[None]] = []
+        while self._sent and self._sent[0].number <= number:
+            done += self._sent.popleft().waiters
+        self._waiting -= len(done)
+        self._pause = FIRST_PAUSE
+        self._recovered()
+        for waiter in done:
+            waiter.callback(None)
+
+    def _lose(self, why: str) -> None:
+        """What was sent may be on disk or not: it is to be sent again, and who waits for it is told."""
+        if self._phase is _Phase.READY:
+            self._phase = _Phase.LOST
+        if self._lost_at is None:
+            self._lost_at = self._reactor.seconds()
+        self._why = why
+        self._stop(self._flush)
+        waiters: list[Deferred[None]] = []
+        changes: dict[int, Lease | None] = {}
+        for batch in self._sent:
+            changes.update(batch.changes)
+            waiters += batch.waiters
+        waiters += self._waiters
+        self._sent.clear()
+        self._unsaved = {**changes, **self._unsaved}
+        self._waiters = []
+        self._waiting = 0
+        for waiter in waiters:
+            waiter.errback(StoreFailed(f"{self._path}: {why}"))
+
+    def _give_up(self, why: str) -> None:
+        """Give up on this helper: whatever it was to do is not done."""
+        self._reason = why
+        if self._phase is not _Phase.LOADING:
+            self._lose(why)
+        self._kill()
+
+    def _kill(self) -> None:
+        if self._helper is not None:
+            self._helper.kill()
+
+    def _cancelled(self, _: Deferred[None]) -> None:
+        """Nobody wants the leases any more."""
+        self._phase = _Phase.CLOSING
+        self._kill()
+
+    def _closed(self) -> None:
+        """The helper has ended, and no other one will start."""
+        self._lose("it is closed")
+        self._phase = _Phase.CLOSED
+        for timer in list(self._timers):
+            self._stop(timer)
+        if self._unsaved:
+            self._report(StoreUnsaved(self._path, len(self._unsaved)))
+        closing, self._closing = self._closing, []
+        for closed in closing:
+            closed.callback(None)
+
+    def _after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call it once, in so many seconds; one timer for each."""
+
+        def due() -> None:
+            del self._timers[call]
+            call()
+
+        self._stop(call)
+        self._timers[call] = self._reactor.callLater(seconds, due)
+
+    def _stop(self, call: Callable[[], None]) -> None:
+        """Do not call it."""
+        timer = self._timers.pop(call, None)
+        if timer is not None:
+            timer.cancel()

@@ -1,0 +1,53 @@
+"""The lease store of a single node: the table in memory decides, a helper process writes it to a SQLite file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Self
+
+from twisted.internet.defer import Deferred
+
+from pixelboot.leases.memory import MemoryLeases
+from pixelboot.outcome import Outcome
+from pixelboot.state.journal import Changes, IHelperReactor, Journal
+
+
+class SqliteLeases(MemoryLeases):
+    """A `pixelboot.leases.seam.LeaseStore` that survives its process: what it has promised is on disk."""
+
+    def __init__(self, reactor: IHelperReactor, path: str, report: Callable[[Outcome], None]) -> None:
+        """Use `open`."""
+        super().__init__()
+        self._journal = Journal(reactor, path, report, self._table.load, self._table.records)
+
+    @classmethod
+    def open(cls, reactor: IHelperReactor, path: str, report: Callable[[Outcome], None]) -> Deferred[Self]:
+        """Open the database `path`, or make it, and read all leases; `report` is told what becomes of it later.
+
+        Fails with `pixelboot.state.lock.StateUnusable`.  It can be cancelled.
+        """
+        store = cls(reactor, path, report)
+
+        async def opened() -> Self:
+            await store._journal.open()
+            return store
+
+        return Deferred.fromCoroutine(opened())
+
+    def close(self) -> Deferred[None]:
+        """Fires when everything is on disk and the helper has ended, or could not be waited for any longer."""
+        return self._journal.close()
+
+    @property
+    def helper_pid(self) -> int | None:
+        """The process id of the helper; None while there is none."""
+        return self._journal.helper_pid
+
+    def _check_ready(self) -> None:
+        self._journal.check_ready()
+
+    def _note(self, changes: Changes) -> None:
+        self._journal.note(changes)
+
+    async def _save(self, changes: Changes) -> None:
+        await self._journal.save(changes)

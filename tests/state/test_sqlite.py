@@ -1,0 +1,201 @@
+"""The lease store in a SQLite file: what every store does, and what is promised is on disk."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.protocol import ProcessProtocol
+from twisted.python.failure import Failure
+
+from pixelboot.leases.lease import Lease, State
+from pixelboot.leases.seam import StoreFailed
+from pixelboot.state.sqlite import SqliteLeases
+from pixelboot.state.wire import Row
+from tests.leases.suite import HOLD, HOUR, LAN, NOW, POOL, LeaseStoreSuite, awaited
+from tests.state import victim
+from tests.state.store import StoreCase, reactor
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class SqliteLeasesTests(LeaseStoreSuite, StoreCase):
+    """`SqliteLeases` does what every store does, and the same is on disk."""
+
+    @awaited
+    async def setUp(self) -> None:  # type: ignore[override]
+        """An empty one."""
+        super().setUp()
+        self.sqlite = self.store = await self.opened()
+
+    @awaited
+    async def tearDown(self) -> None:  # type: ignore[override]
+        """Close it, and read the file."""
+        listed = {lease.address: lease for lease in await self.store.list() if lease.state is not State.OFFERED}
+        await self.sqlite.close()
+        disk = self.on_disk()
+        self.assertEqual({address: disk[address] for address in listed if address in disk}, listed)
+        offered = {lease.address for lease in await self.store.list() if lease.state is State.OFFERED}
+        self.assertLessEqual(set(disk) - set(listed), offered, "only what an offer lies over is more")
+        self.assertEqual(self.reports.seen, [])
+
+
+class DurabilityTests(StoreCase):
+    """What is promised is kept."""
+
+    @awaited
+    async def test_restart(self) -> None:
+        """A store that is opened again knows everything but offers."""
+        store = await self.opened()
+        await store.bind("hw:a", "02:aa", POOL, LAN[100], HOUR, NOW, "né")
+        await store.bind("hw:b", "02:bb", POOL, LAN[101], float("inf"), NOW)
+        await store.decline("hw:b", LAN[101], NOW, 600.0)
+        await store.offer("hw:c", "02:cc", POOL, None, NOW, HOLD)
+        await store.release("hw:a", LAN[100], NOW + 5)
+        before = {lease.address: lease for lease in await store.list() if lease.state is not State.OFFERED}
+        self.assertEqual(len(before), 2)
+        await store.close()
+        again = await self.opened()
+        self.assertEqual({lease.address: lease for lease in await again.list()}, before)
+        offer = await again.offer("hw:a", "02:aa", POOL, None, NOW + 6, HOLD)
+        self.assertEqual(offer and offer.address, LAN[100])
+
+    @awaited
+    async def test_nothing_is_promised_before_it_is_on_disk(self) -> None:
+        """While the helper cannot run, no lease is granted; what costs no write is answered."""
+        store = await self.opened()
+        assert store.helper_pid is not None
+        os.kill(store.helper_pid, signal.SIGSTOP)
+        binding = Deferred.fromCoroutine(store.bind("hw:a", "02:aa", POOL, LAN[100], HOUR, NOW))
+        offer = await store.offer("hw:b", "02:bb", POOL, None, NOW, HOLD)
+        self.assertEqual(offer and offer.address, LAN[101])
+        await self.turn()
+        self.assertNoResult(binding)
+        os.kill(store.helper_pid, signal.SIGCONT)
+        self.assertIsInstance(await binding, Lease)
+
+    @awaited
+    async def test_server_is_killed(self) -> None:
+        """kill -9 of a server under load, again and again: every promise is kept, no address is promised twice."""
+        for seed, lines in ((1, 1), (2, 60), (3, 400)):
+            said = await Victim(self.path, seed, lines).gone
+            held = dict(line.split() for line in said[1:])
+            promises = {identity: IPv4Address(where) for identity, where in held.items() if where != "-"}
+            self.assertEqual(len(set(promises.values())), len(promises), f"{seed}: an address was promised twice")
+            # The dead server's helper may still be writing; the next one waits for it.
+            store = await self.opened()
+            for identity, address in promises.items():
+                lease = await store.at(address)
+                assert lease is not None, f"{seed}: the lease of {identity} is lost"
+                self.assertEqual((lease.identity, lease.state), (identity, State.BOUND), str(seed))
+                renewed = await store.renew(identity, victim.POOL, address, HOUR, NOW, "")
+                self.assertIsInstance(renewed, Lease, f"{seed}: {identity}")
+            for lease in await store.list():
+                await store.release(lease.identity, lease.address, NOW)
+            await store.close()
+
+    @awaited
+    async def test_takes_over(self) -> None:
+        """A server that starts while the last one is still ending waits for it, and reads what it wrote."""
+        store = await self.opened()
+        await store.bind("hw:a", "02:aa", POOL, LAN[100], HOUR, NOW)
+        opening = SqliteLeases.open(reactor, self.path, self.reports)
+        last = Deferred.fromCoroutine(store.bind("hw:b", "02:bb", POOL, LAN[101], HOUR, NOW))
+        closing_ = store.close()
+        again = await opening
+        self.addCleanup(again.close)
+        await last
+        await closing_
+        self.assertEqual(len(await again.list()), 2)
+
+    @awaited
+    async def test_close(self) -> None:
+        """What nobody waited for is written; afterwards nothing is promised, and closing again is no error."""
+        store = await self.opened()
+        lease = await store.bind("hw:a", "02:aa", POOL, LAN[100], HOUR, NOW)
+        assert isinstance(lease, Lease)
+        late = Deferred.fromCoroutine(store.bind("hw:b", "02:bb", POOL, LAN[101], HOUR, NOW))
+        await store.release("hw:a", LAN[100], NOW + 1)
+        pid = store.helper_pid
+        both = store.close(), store.close()
+        with self.assertRaisesRegex(StoreFailed, "closed"):
+            await store.bind("hw:c", "02:cc", POOL, LAN[103], HOUR, NOW)
+        for closed in (*both, store.close()):
+            await closed
+        self.assertIsInstance(await late, Lease)
+        assert pid is not None
+        with self.assertRaises(ProcessLookupError):
+            os.kill(pid, 0)
+        disk = self.on_disk()
+        self.assertEqual(
+            {str(a): lease.state for a, lease in disk.items()}, {"10.77.0.100": "released", "10.77.0.101": "bound"}
+        )
+        self.assertEqual(self.reports.seen, [])
+
+    @awaited
+    async def test_cancelled(self) -> None:
+        """Opening can be given up; the helper ends, and the file is free."""
+        opening = SqliteLeases.open(reactor, self.path, self.reports)
+        opening.cancel()
+        try:
+            await opening
+        except CancelledError:
+            pass
+        else:
+            self.fail("it opened")
+        await self.opened()
+
+    @awaited
+    async def test_many_leases(self) -> None:
+        """A big file is read in parts, and all of it."""
+        rows: list[Row] = [
+            (n, f"hw:01:02:aa:00:{n:08x}", f"02:aa:00:{n:08x}", "bound", NOW, NOW + n, f"node{n}")
+            for n in range(10_000)
+        ]
+        self.with_rows(rows)
+        store = await self.opened()
+        leases = await store.list()
+        self.assertEqual(sorted(int(lease.address) for lease in leases), list(range(10_000)))
+        self.assertEqual(len(await store.expire(NOW + 5000)), 5001)
+        await store.close()
+        self.assertEqual(sum(lease.state is State.EXPIRED for lease in self.on_disk().values()), 5001)
+
+
+class Victim(ProcessProtocol):
+    """Runs `tests.state.victim`, and kills it after it has said so many lines."""
+
+    def __init__(self, path: str, seed: int, lines: int) -> None:
+        self.gone: Deferred[list[str]] = Deferred()
+        """Fires with all complete lines."""
+        self._lines = lines
+        self._said = b""
+        self._errors = b""
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        arguments = [sys.executable, "-m", "tests.state.victim", path, str(seed)]
+        self._process = reactor.spawnProcess(self, sys.executable, arguments, environment)
+        self._limit = reactor.callLater(30, self._process.signalProcess, "KILL")
+
+    def outReceived(self, data: bytes) -> None:
+        """Lines, and then it dies."""
+        before = self._said.count(b"\n")
+        self._said += data
+        if before <= self._lines < self._said.count(b"\n"):
+            self._process.signalProcess("KILL")
+
+    def errReceived(self, data: bytes) -> None:
+        """Kept, to be shown."""
+        self._errors += data
+
+    def processEnded(self, reason: Failure) -> None:
+        """It is dead."""
+        if self._limit.active():
+            self._limit.cancel()
+        lines = self._said.decode().splitlines(keepends=True)
+        if len(lines) <= self._lines:
+            self.gone.errback(RuntimeError(f"the victim died early: {self._errors.decode()}"))
+        else:
+            self.gone.callback([line for line in lines if line.endswith("\n")])
