@@ -1,0 +1,68 @@
+"""Who asks: from the options of a request to a `Machine`."""
+
+from __future__ import annotations
+
+from pixelboot.boot.machine import Firmware, Machine
+from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.wire import Message
+from pixelboot.malformed import Malformed
+
+_MEANINGLESS = (bytes(16), b"\xff" * 16)
+"""UUIDs of boards whose maker never wrote one."""
+
+
+def recognise(request: Message) -> Machine:
+    """The machine behind a request; `Malformed` when it has neither a link address nor a client identifier."""
+    return Machine(identity(request), request.hwaddr, firmware(request), uuid(request))
+
+
+def identity(request: Message) -> str:
+    """The key under which the sender's lease is kept.
+
+    It is the link address, not option 61: a ROM sends none, iPXE one and the operating system another, and one
+    machine shall have one address through its whole boot (a departure from RFC 2131 §4.2, made for netboot).
+    Option 61 counts where the link has no such address (RFC 4390).
+    """
+    if request.hwaddr is not None:
+        return f"hw:{request.htype:02x}:{request.hwaddr}"
+    client_identifier = request.options.get(Option.CLIENT_IDENTIFIER, b"")
+    if not 2 <= len(client_identifier) <= 255:
+        raise Malformed("there is neither a link address nor a client identifier")
+    return f"id:{client_identifier.hex()}"
+
+
+def firmware(request: Message) -> Firmware:
+    """What kind of program sent the request.
+
+    iPXE is told first, as it also says PXEClient.  Its user class (option 77) is mostly the raw text, against
+    RFC 3004, but correctly length-prefixed ones exist too; a build without a user class still sends option 175.
+    """
+    user_class = request.options.get(Option.USER_CLASS, b"")
+    if user_class == b"iPXE" or b"iPXE" in _user_classes(user_class) or Option.IPXE in request.options:
+        return Firmware.IPXE
+    if request.options.get(Option.VENDOR_CLASS, b"").startswith(b"PXEClient"):
+        return Firmware.PXE
+    return Firmware.OTHER
+
+
+def uuid(request: Message) -> bytes | None:
+    """The machine's UUID (RFC 4578 §2.3): type 0 and 16 octets; None for anything else and for all-0 or all-1."""
+    value = request.options.get(Option.CLIENT_UUID, b"")
+    if len(value) != 17 or value[0] != 0 or value[1:] in _MEANINGLESS:
+        return None
+    return value[1:]
+
+
+def host_name(request: Message) -> str:
+    """The name that the machine gives itself (option 12), for people to read; at most 64 characters."""
+    return request.options.get(Option.HOST_NAME, b"").rstrip(b"\0").decode("utf-8", "replace")[:64]
+
+
+def _user_classes(value: bytes) -> list[bytes]:
+    """The classes of a well-formed RFC 3004 option; an ill-formed tail is left out."""
+    classes = []
+    at = 0
+    while at < len(value) and at + 1 + value[at] <= len(value):
+        classes.append(value[at + 1 : at + 1 + value[at]])
+        at += 1 + value[at]
+    return classes

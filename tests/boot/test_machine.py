@@ -1,0 +1,23 @@
+"""Tests of `pixelboot.boot.machine`."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.boot.machine import Firmware, Machine
+from pixelboot.hwaddr import HardwareAddress
+
+
+class MachineTests(SynchronousTestCase):
+    """A machine in a log line."""
+
+    def test_name(self) -> None:
+        """It is called by its network card, and without one by the identity of its lease."""
+        hwaddr = HardwareAddress.parse("02:aa:00:00:00:01")
+        self.assertEqual(str(Machine("id:0102", hwaddr, Firmware.IPXE)), "02:aa:00:00:00:01")
+        self.assertEqual(str(Machine("id:0102", None, Firmware.OTHER)), "id:0102")
+
+    def test_is_a_key(self) -> None:
+        """The same claims are one value."""
+        one, other = (Machine("id:0102", None, Firmware.PXE, bytes([1] * 16)) for _ in range(2))
+        self.assertEqual(len({one, other}), 1)

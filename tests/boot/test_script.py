@@ -1,0 +1,245 @@
+"""Tests of `pixelboot.boot.script`: the scripts are read again by the rules that iPXE reads them by."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu
+from pixelboot.boot.script import COMMAND_LINE_LIMIT, boot_script, menu_script, obstacle, shown
+from pixelboot.hwaddr import HardwareAddress
+
+OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}"}
+"""The settings that our scripts expand."""
+
+DEMO = Entry("demo", "Demo", 14_200_000, "Debian 12", "console=ttyS0 quiet", True, None)
+
+COMMANDS = {
+    "boot", "chain", "choose", "echo", "exit", "goto", "imgfree", "initrd", "iseq", "isset", "item", "kernel", "menu",
+    "prompt", "sanboot", "set", "shell",
+}  # fmt: skip
+"""The commands that our scripts use; all are in Debian's iPXE."""
+
+NASTY = st.sampled_from(
+    (
+        "${net0/mac}",
+        "$",
+        "${",
+        "$${x}",
+        "||",
+        "&&",
+        ";",
+        "#",
+        "#!ipxe",
+        "\n",
+        "\r\n",
+        "\\",
+        "\\\n",
+        ":local",
+        "--",
+        "-n",
+        "chain",
+        "\x00",
+    )
+)
+TEXT = st.lists(NASTY | st.text(max_size=8) | st.sampled_from((" ", "\t")), max_size=8).map("".join)
+
+
+def lines_of(script: str) -> list[list[list[str]]]:
+    """Lines as iPXE reads them: each a list of commands, each a list of words; a label is a command of one word.
+
+    Splits at LF, joins after a backslash, splits at white space, ends commands at ``||``, ``&&`` and ``;``, and the
+    line at a word with ``#`` in front.
+    """
+    read: list[list[list[str]]] = []
+    for line in re.sub(r"\\\r?\n", "", script).split("\n"):
+        commands: list[list[str]] = [[]]
+        for word in line.split():
+            if word.startswith("#") and not (line.startswith("#!ipxe") and not read):
+                break
+            if word in ("||", "&&", ";"):
+                commands.append([])
+            else:
+                commands[-1].append(word)
+        read.append(commands)
+    return read
+
+
+def words_of(script: str) -> set[str]:
+    """The first word of every command, without labels."""
+    firsts = {command[0] for line in lines_of(script) for command in line if command}
+    return {first for first in firsts if not first.startswith(":")} - {"#!ipxe"}
+
+
+def labels_of(script: str) -> list[str]:
+    """Every label, in order."""
+    return [line[0][0][1:] for line in lines_of(script) if line[0] and line[0][0].startswith(":")]
+
+
+def menu(*entries: Entry, default: str = LOCAL, timeout: float = 10.0, notice: str | None = None) -> str:
+    """The script of a menu with these entries, their obstacles found."""
+    checked = tuple(replace(entry, obstacle=obstacle(entry)) for entry in entries)
+    return menu_script(Menu(checked, default, timeout, notice))
+
+
+class BootScriptTests(SynchronousTestCase):
+    """The first script."""
+
+    def test_the_machine_travels_on(self) -> None:
+        """The menu's URL is relative, which iPXE allows no colon in."""
+        known = boot_script(HardwareAddress.parse("02:AA:00:00:00:01"))
+        self.assertIn("\nchain --replace --autofree menu.ipxe?mac=02-aa-00-00-00-01 || goto failed\n", known)
+        self.assertIn(" menu.ipxe?mac=${netX/mac:hexhyp} ||", boot_script(None))
+
+    def test_a_failure_is_tried_again(self) -> None:
+        script = boot_script(None)
+        self.assertTrue(script.startswith("#!ipxe\n"))
+        self.assertEqual(labels_of(script), ["menu", "failed", "shell"])
+        self.assertIn("--timeout 10000", script)
+        self.assertTrue(script.endswith("shell ||\ngoto menu\n"))
+        self.assertLessEqual(words_of(script), COMMANDS)
+
+
+class MenuScriptTests(SynchronousTestCase):
+    """The menu."""
+
+    def test_entries(self) -> None:
+        """Each container has an item, and a label with what loads it."""
+        script = menu(
+            DEMO, replace(DEMO, id="a b/ü", name="", size=312_000, distro="", initrd=False, cmdline=""), default="demo"
+        )
+        for text in (
+            "item boot-1 Demo (14 MB, Debian 12)\n",
+            "item boot-2 ? (0.3 MB)\n",
+            "item local Boot from the local disk\n",
+            "item shell iPXE shell\n",
+            "choose --default boot-1 --timeout 10000 selected || goto shell\ngoto ${selected}\n",
+            ":boot-1\necho pixelboot: starting Demo\nimgfree\n",
+            "\nkernel containers/demo/kernel initrd=initrd console=ttyS0 quiet || goto failed\n",
+            "initrd --name initrd containers/demo/initrd || goto failed\nboot || goto failed\n",
+            "kernel containers/a%20b%2F%C3%BC/kernel || goto failed\nboot || goto failed\n",
+        ):
+            self.assertIn(text, script)
+        self.assertLessEqual(words_of(script), COMMANDS)
+
+    def test_every_goto_has_its_label(self) -> None:
+        script = menu(DEMO, replace(DEMO, id="x", cmdline="a || b"), notice="look")
+        labels = labels_of(script)
+        self.assertEqual(len(labels), len(set(labels)))
+        wanted = set(re.findall(r"goto ([\w-]+)", script)) | set(re.findall(r"^item (?!--)([\w-]+) ", script, re.M))
+        self.assertLessEqual(wanted, set(labels))
+
+    def test_the_default_counts_down_once(self) -> None:
+        """After a failure, and after the shell, the menu waits for a person."""
+        script = menu(DEMO, default="demo")
+        self.assertIn("isset ${pixelboot-waits} && goto wait ||\n", script)
+        self.assertIn(":wait\nchoose --default boot-1 selected || goto shell\n", script)
+        for label in ("failed", "shell"):
+            section = script.split(f"\n:{label}\n")[1].split("\n:")[0]
+            self.assertIn("set pixelboot-waits yes\n", section, label)
+            self.assertIn("goto menu", section, label)
+
+    def test_timeout(self) -> None:
+        """0 waits for ever; what iPXE cannot count is cut; a very short time does not become for ever."""
+        for seconds, option in (
+            (0.0, ""),
+            (0.0001, " --timeout 1"),
+            (2.5, " --timeout 2500"),
+            (86400.0, " --timeout 4194000"),
+        ):
+            self.assertIn(f"choose --default shell{option} selected", menu(default=SHELL, timeout=seconds), seconds)
+
+    def test_local_disk(self) -> None:
+        """UEFI firmware is left in an error, so that it goes on with its boot order."""
+        self.assertIn(":local\niseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 ||\n", menu())
+
+    def test_what_the_person_is_told(self) -> None:
+        self.assertIn("item --gap -- (there is none to boot)\n", menu())
+        self.assertIn("item --gap -- The default is ($ {x}) gone?\n", menu(notice="The default is (${x})\ngone\u202e"))
+        script = menu(replace(DEMO, cmdline="root=${net0/ip}"))
+        self.assertIn("item boot-1 Demo (14 MB, Debian 12) - cannot boot\n", script)
+        self.assertIn("echo -- its command line has $ {, which iPXE would replace.\ngoto failed\n", script)
+        self.assertNotIn("\nkernel ", script)
+
+    @given(TEXT, TEXT, TEXT, st.text(min_size=1, max_size=12), TEXT)
+    def test_nothing_can_be_injected(self, name: str, distro: str, cmdline: str, id: str, notice: str) -> None:  # noqa: A002
+        """Whatever a container says, the script has the lines, commands, labels and expansions of a plain one."""
+        script = menu(DEMO, Entry(id, name, 5, distro, cmdline, True, None), notice=notice or "?")
+        self.assertTrue(script.isascii())
+        self.assertLessEqual(set(re.findall(r"\$\{[^}]*\}?", script)), OURS)
+        bootable = "\nkernel containers/" in script.split("\n:boot-2\n")[1]
+        plain = menu(DEMO, replace(DEMO, id="x", cmdline="" if bootable else "#"), notice="?")
+        self.assertEqual(labels_of(script), labels_of(plain))
+        shape = [[command[:1] for command in line] for line in lines_of(script)]
+        self.assertEqual(shape, [[command[:1] for command in line] for line in lines_of(plain)])
+
+
+class ObstacleTests(SynchronousTestCase):
+    """Which command lines arrive as they are."""
+
+    def test_passed(self) -> None:
+        for cmdline in (
+            "",
+            "console=ttyS0,115200 root=LABEL=x$y",
+            "a  b\tc\n",
+            'dyndbg="file a.c +p; file b.c +p"',
+            "x=a||b y=a#b z=;; -- -n --help {x} $ {y}",
+            "x" * (COMMAND_LINE_LIMIT - len("initrd=initrd ")),
+        ):
+            self.assertIsNone(obstacle(replace(DEMO, cmdline=cmdline)), cmdline)
+
+    def test_refused(self) -> None:
+        cases = (
+            ("root=${ip}", "${"),
+            ("quiet || chain evil", "word ||"),
+            ("quiet && x", "word &&"),
+            ("quiet ; x", "word ;"),
+            ("quiet #x", "word #x"),
+            ("quiet \\", "backslash"),
+            ("name=ü", "not ASCII"),
+            ("a\x00b", "not ASCII"),
+            ("a\x1cb", "not ASCII"),
+            ('x="a  b"', "between quotes"),
+            ('x="a\tb"', "between quotes"),
+            ('x="a\nb', "between quotes"),
+            ("x" * (COMMAND_LINE_LIMIT - len("initrd=initrd ") + 1), "longer than"),
+        )
+        for cmdline, why in cases:
+            self.assertIn(why, obstacle(replace(DEMO, cmdline=cmdline)) or "", cmdline)
+
+    @given(TEXT)
+    def test_what_is_passed_arrives(self, cmdline: str) -> None:
+        """The words that iPXE reads after the URL are the words that the kernel would have read."""
+        entry = replace(DEMO, cmdline=cmdline)
+        if obstacle(entry) is not None:
+            return
+        (line,) = (line for line in lines_of(menu(entry)) if line[0][:1] == ["kernel"])
+        self.assertEqual(line[0][2:], ["initrd=initrd", *cmdline.split()])
+        self.assertEqual(line[1:], [["goto", "failed"]])
+
+
+class ShownTests(SynchronousTestCase):
+    """Names for reading."""
+
+    def test_table(self) -> None:
+        cases = (
+            ("Debian 12", "Debian 12"),
+            ("Debian #2", "Debian (#2)"),
+            ("a || b && c ; d", "a (||) b (&&) c (;) d"),
+            ("a\r\nb\tc", "a b c"),
+            ("${sleep}", "$ {sleep}"),
+            ("$${x}", "$$ {x}"),
+            ("C:\\", "C:/"),
+            ("né\u202e\x1b[2J", "n???[2J"),
+            ("", "?"),
+            (" \n", "?"),
+        )
+        for text, expected in cases:
+            self.assertEqual(shown(text, 40), expected, repr(text))
+
+    def test_a_cut_makes_no_new_word(self) -> None:
+        self.assertEqual(shown("a ||x", 4), "a (||)")

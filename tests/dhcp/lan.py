@@ -1,0 +1,201 @@
+"""A LAN in memory: what clients say, the server that answers them, and what it sends back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from pixelboot.boot.machine import Machine
+from pixelboot.boot.memory import Memory
+from pixelboot.boot.policy import Assignment, Policy
+from pixelboot.datagram import Arrival, Destination
+from pixelboot.dhcp import client, wire
+from pixelboot.dhcp.compose import Exchange, Scope
+from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.protocol import DhcpProtocol
+from pixelboot.dhcp.settings import SubnetSettings
+from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.leases.lease import Lease
+from pixelboot.leases.memory import MemoryLeases
+from pixelboot.leases.seam import LeaseStore
+from pixelboot.outcome import Outcome
+
+SERVER = IPv4Address("10.77.0.1")
+SECOND = IPv4Address("10.77.0.2")
+"""Another address of ours on the same interface."""
+STRANGER = IPv4Address("10.77.0.9")
+"""Another DHCP server."""
+RELAY = IPv4Address("10.77.0.3")
+EVERYBODY = IPv4Address("255.255.255.255")
+NOWHERE = IPv4Address(0)
+
+SUBNET = SubnetSettings(
+    network=IPv4Network("10.77.0.0/24"),
+    pool=("10.77.0.100-10.77.0.150",),
+    router=IPv4Address("10.77.0.254"),
+    dns=(IPv4Address("10.77.0.53"), IPv4Address("10.77.0.54")),
+    domain="lab.test",
+    lease_time=600.0,
+)
+URL = "http://10.77.0.1:8080/boot.ipxe"
+"""What everybody on a `Lan` is told to boot."""
+
+OFFER_TIME = 60.0
+DECLINE_TIME = 3600.0
+
+
+def scope(subnet: SubnetSettings = SUBNET) -> Scope:
+    """The subnet as served from `SERVER` and `SECOND`."""
+    servers = frozenset({SERVER, SECOND})
+    return Scope(subnet, subnet.addresses(servers), servers)
+
+
+def address(last: int) -> IPv4Address:
+    """10.77.0.`last`."""
+    return IPv4Address(f"10.77.0.{last}")
+
+
+def say(
+    kind: MessageType | None, host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any
+) -> Message:
+    """What the client with the link address 02:aa:00:00:00:`host` sends; option 53 only when there is a `kind`."""
+    first = {} if kind is None else {int(Option.MESSAGE_TYPE): bytes((kind,))}
+    message = Message(
+        op=wire.Op.REQUEST,
+        xid=0x1000 + host,
+        chaddr=bytes((2, 0xAA, 0, 0, 0, host)).ljust(16, b"\0"),
+        options=first | dict(options or {}),
+    )
+    return replace(message, **fields)
+
+
+def discover(host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any) -> Message:
+    """A DISCOVER."""
+    return say(MessageType.DISCOVER, host, options, **fields)
+
+
+def select(host: int, wanted: IPv4Address, server: IPv4Address = SERVER, **fields: Any) -> Message:
+    """The REQUEST that takes the offer of `wanted` made by `server`."""
+    return say(
+        MessageType.REQUEST,
+        host,
+        {Option.SERVER_IDENTIFIER: server.packed, Option.REQUESTED_ADDRESS: wanted.packed},
+        **fields,
+    )
+
+
+def reboot(host: int, wanted: IPv4Address, **fields: Any) -> Message:
+    """The REQUEST of a client that was restarted and remembers `wanted`."""
+    return say(MessageType.REQUEST, host, {Option.REQUESTED_ADDRESS: wanted.packed}, **fields)
+
+
+def renew(host: int, has: IPv4Address, **fields: Any) -> Message:
+    """The REQUEST of a client that wants to keep the address it has."""
+    return say(MessageType.REQUEST, host, ciaddr=has, **fields)
+
+
+def arrival(now: float = 0.0, local: IPv4Address = SERVER, source: IPv4Address = NOWHERE) -> Arrival:
+    """How a request came in."""
+    return Arrival("lan0", local, source, wire.CLIENT_PORT, now)
+
+
+def exchange(request: Message, boot_file: str | None = None, subnet: SubnetSettings = SUBNET) -> Exchange:
+    """What is known when `request` is answered."""
+    return Exchange(request, arrival(), client.recognise(request), scope(subnet), Assignment(boot_file))
+
+
+class AnyPolicy:
+    """Gives the same boot file to everybody."""
+
+    def __init__(self, boot_file: str | None) -> None:
+        self.boot_file = boot_file
+
+    async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
+        """See `Policy.assign`."""
+        return Assignment(self.boot_file)
+
+
+async def at_once() -> None:
+    """Nothing to wait for."""
+
+
+class Leases(MemoryLeases):
+    """The lease table; where a durable store waits for its disk it awaits `turn`, which may raise `StoreFailed`."""
+
+    def __init__(self, turn: Callable[[], Awaitable[None]] = at_once) -> None:
+        super().__init__()
+        self.table = self._table
+        self.turn = turn
+
+    async def _save(self, changes: Mapping[int, Lease | None]) -> None:
+        await self.turn()
+
+
+class Lan:
+    """One server and everything it sends, read back from its octets.  Time is `now` and moved by hand."""
+
+    def __init__(
+        self,
+        subnet: SubnetSettings = SUBNET,
+        policy: Policy | None = None,
+        turn: Callable[[], Awaitable[None]] = at_once,
+    ) -> None:
+        self.now = 1_000_000.0
+        self.leases = Leases(turn)
+        self.table = self.leases.table
+        self.memory = Memory()
+        self.scope = scope(subnet)
+        self.policy = policy or AnyPolicy(URL)
+        self.outcomes: list[Outcome] = []
+        self.sent: list[tuple[Message, Destination]] = []
+        self.octets: list[bytes] = []
+        self.protocol = self.protocol_over(self.leases)
+
+    def protocol_over(self, leases: LeaseStore) -> DhcpProtocol:
+        """A server with these leases."""
+        policy, report = self.policy, self.outcomes.append
+        return DhcpProtocol(self.scope, policy, leases, self.memory, report, OFFER_TIME, DECLINE_TIME)
+
+    def send(self, octets: bytes, destination: Destination) -> None:
+        """See `pixelboot.dhcp.protocol.Sender.send`."""
+        self.octets.append(octets)
+        self.sent.append((wire.decode(octets), destination))
+
+    def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER) -> None:
+        """A datagram reaches the server at its address `local`."""
+        octets = datagram if isinstance(datagram, bytes) else wire.encode(datagram)
+        self.protocol.received(octets, arrival(self.now, local), self)
+
+    def ask(self, datagram: Message | bytes, local: IPv4Address = SERVER) -> tuple[Message, Destination]:
+        """The one reply to a request, and where it goes."""
+        before = len(self.sent)
+        self.arrive(datagram, local)
+        replies = self.sent[before:]
+        if len(replies) != 1:
+            raise AssertionError(f"{len(replies)} replies; {[outcome.summary() for outcome in self.outcomes[-1:]]}")
+        return replies[0]
+
+    def silence(self, datagram: Message | bytes) -> Outcome:
+        """What came of a request that has no reply."""
+        before = len(self.sent), len(self.outcomes)
+        self.arrive(datagram)
+        if len(self.sent) != before[0] or len(self.outcomes) != before[1] + 1:
+            raise AssertionError(f"{self.sent[before[0] :]} {self.outcomes[before[1] :]}")
+        return self.outcomes[-1]
+
+    def offered(self, host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any) -> IPv4Address:
+        """The address that the client is offered."""
+        reply, _ = self.ask(discover(host, options, **fields))
+        if reply.message_type is not MessageType.OFFER:
+            raise AssertionError(reply)
+        return reply.yiaddr
+
+    def bound(self, host: int = 1, wanted: IPv4Address | None = None) -> IPv4Address:
+        """The address that the client gets by DISCOVER and REQUEST."""
+        options: dict[int, bytes] = {} if wanted is None else {Option.REQUESTED_ADDRESS: wanted.packed}
+        reply, _ = self.ask(select(host, self.offered(host, options)))
+        if reply.message_type is not MessageType.ACK:
+            raise AssertionError(reply)
+        return reply.yiaddr

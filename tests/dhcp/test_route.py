@@ -1,0 +1,63 @@
+"""The ladder of RFC 2131 §4.1, rung by rung."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.datagram import Destination
+from pixelboot.dhcp.route import destination
+from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.hwaddr import HardwareAddress
+from tests.dhcp.lan import EVERYBODY, NOWHERE, RELAY, SECOND, SERVER, address, arrival, say
+
+OFFER, ACK, NAK = MessageType.OFFER, MessageType.ACK, MessageType.NAK
+GIVEN = address(100)
+HAS = address(123)
+MAC = HardwareAddress.parse("02:aa:00:00:00:01")
+
+LADDER: tuple[tuple[str, MessageType, IPv4Address, dict[str, Any], Destination], ...] = (
+    ("D07 relay", OFFER, GIVEN, {"giaddr": RELAY}, Destination(RELAY, 67, SERVER, "lan0")),
+    (
+        "D07 relay before the flag",
+        OFFER,
+        GIVEN,
+        {"giaddr": RELAY, "flags": 0x8000},
+        Destination(RELAY, 67, SERVER, "lan0"),
+    ),
+    ("D07 relay before ciaddr", ACK, HAS, {"giaddr": RELAY, "ciaddr": HAS}, Destination(RELAY, 67, SERVER, "lan0")),
+    ("D12 NAK by the relay", NAK, NOWHERE, {"giaddr": RELAY}, Destination(RELAY, 67, SERVER, "lan0")),
+    ("D08 renewal", ACK, HAS, {"ciaddr": HAS}, Destination(HAS, 68, SERVER, "lan0")),
+    ("D08 ciaddr before the flag", ACK, HAS, {"ciaddr": HAS, "flags": 0x8000}, Destination(HAS, 68, SERVER, "lan0")),
+    ("D09 broadcast flag", OFFER, GIVEN, {"flags": 0x8000}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D09 all flags", ACK, GIVEN, {"flags": 0xFFFF}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D10 no flag", OFFER, GIVEN, {}, Destination(GIVEN, 68, SERVER, "lan0", MAC)),
+    ("D10 only the reserved flags", ACK, GIVEN, {"flags": 0x7FFF}, Destination(GIVEN, 68, SERVER, "lan0", MAC)),
+    ("D11 NAK", NAK, NOWHERE, {}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D11 NAK before ciaddr", NAK, NOWHERE, {"ciaddr": HAS}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D35 INFORM", ACK, NOWHERE, {"ciaddr": HAS}, Destination(HAS, 68, SERVER, "lan0")),
+    ("D47 hlen 0", OFFER, GIVEN, {"hlen": 0}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D47 hlen 17", OFFER, GIVEN, {"hlen": 17}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("D47 InfiniBand", ACK, GIVEN, {"htype": 32, "hlen": 0}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+    ("no address at all", ACK, NOWHERE, {}, Destination(EVERYBODY, 68, SERVER, "lan0")),
+)
+"""Clause, kind of the reply, its yiaddr, fields of the request, the way."""
+
+
+class Ladder(SynchronousTestCase):
+    """Which way."""
+
+    def test_ladder(self) -> None:
+        """D07 to D12, D35, D47."""
+        for name, kind, yiaddr, fields, expected in LADDER:
+            request = say(MessageType.REQUEST, 1, **fields)
+            reply = Message(op=2, xid=request.xid, chaddr=request.chaddr, yiaddr=yiaddr, options={53: bytes((kind,))})
+            self.assertEqual(destination(request, reply, arrival(), SERVER), expected, name)
+
+    def test_d14_the_source_is_the_address_named_in_54(self) -> None:
+        """The client checks that they agree; whatever address of ours the request came to."""
+        request = say(MessageType.DISCOVER, 1)
+        reply = Message(op=2, xid=1, chaddr=request.chaddr, yiaddr=GIVEN, options={53: bytes((OFFER,))})
+        self.assertEqual(destination(request, reply, arrival(local=SERVER), SECOND).source, SECOND)
