@@ -1,0 +1,126 @@
+"""Tests of `pixelboot.library.catalog`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.library.catalog import Seen, Stamp, Unreadable, identify, look, open_picture
+
+
+class TestIdentify(SynchronousTestCase):
+    """Names in URLs."""
+
+    def test_known(self) -> None:
+        for name, identity in {
+            "debian-12.rts.png": "debian-12",
+            "Alpine_3.20.rts.png": "Alpine_3.20",
+            "a b.rts.png": "a-b~56846eef0d5b",
+            "ü/<x>.rts.png": "x~d136c78ddd4f",
+            "ü.rts.png": "container~5316066394fe",
+            "..rts.png": "container~9d1f69553051",
+            "x" * 101 + ".rts.png": "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx~baa356d53ba8",
+        }.items():
+            self.assertEqual(identify(name), identity, name)
+
+    @given(st.text(st.characters(exclude_characters="/\0")), st.text(st.characters(exclude_characters="/\0")))
+    def test_url_safe_stable_and_unique(self, one: str, two: str) -> None:
+        first, second = identify(one + ".rts.png"), identify(two + ".rts.png")
+        self.assertTrue(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,120}", first), first)
+        self.assertEqual(first == second, one == two)
+        self.assertEqual(identify(one + ".rts.png"), first)
+        self.assertNotEqual(
+            identify(first + ".rts.png") if "~" in first else "", first, "no name imitates another's id"
+        )
+
+
+class TestFolder(SynchronousTestCase):
+    """What is seen and what may be opened."""
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).resolve()
+        self.root.mkdir()
+        (self.root.parent / "secret.rts.png").write_bytes(b"secret")
+
+    def problems(self) -> dict[str, str]:
+        return {seen.file_name: seen.problem for seen in look(str(self.root))}
+
+    def read(self, name: str) -> bytes:
+        descriptor = open_picture(str(self.root), name)
+        with open(descriptor, "rb") as file:
+            return file.read()
+
+    def test_only_pictures(self) -> None:
+        for name in (
+            "b.rts.png",
+            "a.rts.png",
+            ".hidden.rts.png",
+            "c.png",
+            "d.rts.png.meta.json",
+            "E.RTS.PNG",
+            ".rts.png",
+        ):
+            (self.root / name).write_bytes(name.encode())
+        status = (self.root / "a.rts.png").stat()
+        found = look(str(self.root))
+        self.assertEqual([seen.file_name for seen in found], ["a.rts.png", "b.rts.png"])
+        stamp = Stamp(status.st_dev, status.st_ino, 9, status.st_mtime_ns, status.st_ctime_ns)
+        self.assertEqual(found[0], Seen("a.rts.png", stamp))
+        self.assertEqual(stamp.changed_at, status.st_ctime_ns / 1e9)
+        self.assertEqual(self.read("a.rts.png"), b"a.rts.png")
+
+    def test_what_is_no_picture(self) -> None:
+        (self.root / "folder.rts.png").mkdir()
+        os.mkfifo(self.root / "fifo.rts.png")
+        os.symlink("../secret.rts.png", self.root / "out.rts.png")
+        os.symlink(str(self.root.parent / "secret.rts.png"), self.root / "absolute.rts.png")
+        os.symlink("nowhere.rts.png", self.root / "dangling.rts.png")
+        os.symlink("loop.rts.png", self.root / "loop.rts.png")
+        os.symlink("..", self.root / "up.rts.png")
+        (self.root / "plain.rts.png").write_bytes(b"plain")
+        os.symlink("plain.rts.png", self.root / "link.rts.png")
+        os.symlink("link.rts.png", self.root / "chain.rts.png")
+        self.assertEqual(
+            self.problems(),
+            {
+                "absolute.rts.png": "it is a link that leads out of the folder",
+                "chain.rts.png": "it is not a regular file",
+                "dangling.rts.png": "it is a link that leads nowhere",
+                "fifo.rts.png": "it is not a regular file",
+                "folder.rts.png": "it is not a regular file",
+                "link.rts.png": "",
+                "loop.rts.png": "it is not a regular file",
+                "out.rts.png": "it is a link that leads out of the folder",
+                "plain.rts.png": "",
+                "up.rts.png": "it is a link that leads out of the folder",
+            },
+        )
+        self.assertEqual(self.read("link.rts.png"), b"plain")
+        for name, problem in self.problems().items():
+            if problem:
+                self.assertEqual(str(self.assertRaises(Unreadable, open_picture, str(self.root), name)), problem)
+
+    def test_names_that_are_not_utf_8(self) -> None:
+        Path(os.fsdecode(os.fsencode(self.root) + b"/\xff.rts.png")).write_bytes(b"x")
+        self.assertEqual(self.problems(), {"\\xff.rts.png": "the name of the file is not UTF-8"})
+        self.assertRaises(Unreadable, open_picture, str(self.root), "\\xff.rts.png")
+        (self.root / "\\xff.rts.png").write_bytes(b"y")
+        self.assertEqual(len(self.problems()), 1, "two files whose names look alike are one entry")
+
+    def test_hostile_names(self) -> None:
+        (self.root / "sub").mkdir()
+        (self.root / "sub" / "x.rts.png").write_bytes(b"x")
+        for name in [
+            *("../secret.rts.png", "sub/x.rts.png", "/etc/passwd", "", ".", "..", "x\0.rts.png", "\0.rts.png"),
+            *("a" * 300 + ".rts.png", "missing.rts.png", "\ud800.rts.png", ".rts.png", "x", "../" * 20 + "x.rts.png"),
+        ]:
+            self.assertRaises(Unreadable, open_picture, str(self.root), name)
+
+    def test_a_folder_that_is_not_there(self) -> None:
+        self.assertRaises(OSError, look, str(self.root / "none"))
+        self.assertRaises(Unreadable, open_picture, str(self.root / "none"), "x.rts.png")

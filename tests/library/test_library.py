@@ -1,0 +1,373 @@
+"""Tests of `pixelboot.library.library`: a real folder, real decoders, a hand-moved clock for what is waited for."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import reactor as installed
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import TestCase
+
+import pixelboot
+from pixelboot.library import library
+from pixelboot.library.catalog import Unreadable
+from pixelboot.library.file import FilePayload
+from pixelboot.library.library import Library, Unavailable
+from pixelboot.library.outcomes import ContainerDamaged, ContainerGone, ContainerReady, FolderUnreadable
+from pixelboot.outcome import Outcome
+from tests.container.pictures import container, header, picture
+
+reactor: Any = installed
+KERNEL, INITRD = b"kernel " * 9, b"initrd " * 20
+GOOD = container({"kernel": KERNEL, "initrd": INITRD}, name="Demo", cmdline="quiet", distro="debian")
+OTHER = container({"vmlinuz": b"other kernel"})
+GREY = picture([header(1, colour=0)], b"\0\0")
+
+
+class TestLibrary(TestCase):
+    """One folder over time."""
+
+    timeout = 30
+
+    def setUp(self) -> None:
+        self.root = Path(self.mktemp()).resolve()
+        self.root.mkdir()
+        self.cache = Path(self.mktemp()).resolve()
+        self.clock = Clock()
+        self.later = 100.0
+        self.outcomes: list[Outcome] = []
+        self._waiting: list[Deferred[None]] = []
+        self.library = self.make()
+        self.library.startService()
+        self.addCleanup(self.stop)
+
+    def make(self) -> Library:
+        return Library(
+            str(self.root),
+            str(self.cache),
+            reactor,
+            self.report,
+            clock=self.clock,
+            wall=lambda: time.time() + self.later,
+        )
+
+    def stop(self) -> Any:
+        return self.library.stopService() if self.library.running else None
+
+    def report(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+    def put(self, name: str, octets: bytes) -> Path:
+        """Put a picture into the folder the way a careful person does: beside, then renamed."""
+        (self.root / f"{name}.part").write_bytes(octets)
+        return (self.root / f"{name}.part").rename(self.root / name)
+
+    async def look(self) -> None:
+        """Let the library look once; what it begins to decode then goes on."""
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1, "a look comes when the last one is over")
+        self.clock.advance(library.POLL)
+        while not self.clock.getDelayedCalls():
+            await self.soon()
+
+    async def settle(self) -> list[Outcome]:
+        """Look, and wait until nothing is being decoded; the outcomes since the last call."""
+        await self.look()
+        while any(container.state == "decoding" for container in self.library.containers) or not self.idle:
+            await self.soon()
+        outcomes, self.outcomes = self.outcomes, []
+        return outcomes
+
+    @property
+    def idle(self) -> bool:
+        """Whether every decoder's process has ended."""
+        return self.library._decoders.idle
+
+    def soon(self) -> Deferred[None]:
+        done: Deferred[None] = Deferred()
+        reactor.callLater(0.002, done.callback, None)
+        return done
+
+    async def octets(self, payload: FilePayload) -> bytes:
+        """All of a payload, whose entity tag must be that of its octets."""
+        octets = payload.read(0, payload.size)
+        self.assertEqual(await payload.etag(), f'"{hashlib.sha256(octets).hexdigest()}"')
+        payload.close()
+        return octets
+
+    async def refused(self, asked: Any) -> str:
+        """Why nothing can be had."""
+        try:
+            payload = await asked
+        except Unavailable as error:
+            return str(error)
+        payload.close()
+        return self.fail("it was available")
+
+    async def test_what_is_in_the_folder(self) -> None:
+        self.put("b.rts.png", GOOD)
+        self.put("a.rts.png", GREY)
+        self.put("c.rts.png", b"no picture at all")
+        os.mkfifo(self.root / "d.rts.png")
+        self.put("readme.txt", b"")
+        found = await self.settle()
+        self.assertEqual(
+            sorted(outcome.summary() for outcome in found),
+            [
+                "a.rts.png is damaged: the pixels are not 8-bit RGBA (colour type 0, 8 bits)",
+                "b.rts.png is ready as b: kernel of 63 octets, initrd of 140 octets",
+                "c.rts.png is damaged: this is not a PNG picture",
+                "d.rts.png is damaged: it is not a regular file",
+            ],
+        )
+        containers = self.library.containers
+        self.assertEqual([container.id for container in containers], ["a", "b", "c", "d"])
+        demo = containers[1]
+        self.assertIs(self.library.find("b"), demo)
+        self.assertEqual((demo.state, demo.name, demo.cmdline, demo.distro), ("ready", "Demo", "quiet", "debian"))
+        self.assertEqual((demo.size, demo.parts), (len(GOOD), (("kernel", 63), ("initrd", 140))))
+        self.assertEqual(demo.modified_at, (self.root / "b.rts.png").stat().st_mtime_ns / 1e9)
+        self.assertEqual(await self.octets(await self.library.part("b", "kernel")), KERNEL)
+        self.assertEqual(await self.octets(await self.library.part("b", "initrd")), INITRD)
+        for name, octets in (("a", GREY), ("b", GOOD), ("c", b"no picture at all")):
+            payload = await self.library.picture(f"{name}.rts.png")
+            self.assertEqual((payload.media_type, await self.octets(payload)), ("image/png", octets))
+        self.assertEqual(await self.settle(), [], "nothing is told twice")
+
+    async def test_what_is_not_to_be_had(self) -> None:
+        self.put("a.rts.png", GREY)
+        self.put("b.rts.png", OTHER)
+        os.mkfifo(self.root / "d.rts.png")
+        await self.settle()
+        self.assertIsNone(self.library.find("x"))
+        cases = [
+            (self.library.part("x", "kernel"), "there is no such container"),
+            (self.library.part("../b", "kernel"), "there is no such container"),
+            (self.library.part("a", "kernel"), "the container is damaged: the pixels are not 8-bit RGBA"),
+            (self.library.part("b", "initrd"), "the container has no initrd"),
+            (self.library.part("b", "../../kernel"), "the container has no ../../kernel"),
+            (self.library.picture("x.rts.png"), "there is no such picture"),
+            (self.library.picture("../b.rts.png"), "there is no such picture"),
+            (self.library.picture("d.rts.png"), "it is not a regular file"),
+        ]
+        for asked, reason in cases:
+            self.assertIn(reason, await self.refused(asked))
+
+    async def test_a_file_that_is_being_copied_is_not_offered(self) -> None:
+        self.later = 0.0
+        path = self.root / "a.rts.png"
+        path.write_bytes(GOOD[:100])
+        await self.look()
+        self.assertEqual(list(self.library.containers), [])
+        path.write_bytes(GOOD)
+        await self.look()
+        self.assertEqual(list(self.library.containers), [], "it changed since the last look")
+        await self.settle()
+        self.assertEqual([container.state for container in self.library.containers], ["ready"])
+
+    async def test_a_time_to_come_does_not_hold_a_file_back(self) -> None:
+        self.later = -5000.0
+        self.put("a.rts.png", GOOD)
+        await self.look()
+        self.assertEqual(list(self.library.containers), [])
+        await self.settle()
+        self.assertEqual([container.state for container in self.library.containers], ["ready"])
+
+    async def test_replaced_renamed_deleted(self) -> None:
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        old = await self.library.part("a", "kernel")
+        self.put("a.rts.png", OTHER)
+        self.assertIn("being replaced", await self.refused(self.library.picture("a.rts.png")))
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL, "not looked yet")
+        self.assertEqual(await self.settle(), [ContainerReady("a.rts.png", "a", (("kernel", 12),))])
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), b"other kernel")
+        self.assertEqual(await self.octets(old), KERNEL, "what was open stays what it was")
+        (self.root / "a.rts.png").rename(self.root / "b.rts.png")
+        self.assertEqual(
+            await self.settle(), [ContainerGone("a.rts.png"), ContainerReady("b.rts.png", "b", (("kernel", 12),))]
+        )
+        (self.root / "b.rts.png").unlink()
+        self.assertEqual(await self.settle(), [ContainerGone("b.rts.png")])
+        self.assertEqual(list(self.library.containers), [])
+        await self.look()
+        self.assertEqual(os.listdir(self.cache), ["index"], "nothing is kept of what is gone")
+        self.assertEqual(os.listdir(self.cache / "index"), [])
+
+    async def test_a_restart_decodes_nothing(self) -> None:
+        self.put("a.rts.png", GOOD)
+        self.put("b.rts.png", GREY)
+        first = await self.settle()
+        await self.library.stopService()
+        self.assertEqual(list(self.library.containers), [])
+        self.patch(sys, "executable", "/bin/false")
+        for again in (self.library, self.make()):
+            again.startService()
+            self.library = again
+            self.clock.advance(0)
+            while not self.clock.getDelayedCalls():
+                await self.soon()
+            self.assertEqual(sorted(map(repr, self.outcomes)), sorted(map(repr, first)))
+            self.assertEqual(await self.octets(await again.part("a", "initrd")), INITRD)
+            self.assertEqual(await self.octets(await again.picture("b.rts.png")), GREY)
+            self.outcomes = []
+            await again.stopService()
+
+    async def test_a_broken_cache_is_rebuilt(self) -> None:
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        kernel = next(self.cache.glob("*/kernel"))
+        for break_it in (kernel.unlink, lambda: kernel.write_bytes(b"x")):
+            break_it()
+            self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+        self.assertEqual(self.outcomes, [], "nobody needs to know")
+        self.patch(self.library._cache, "open_part", lambda *_: None)
+        self.assertIn("does not keep", await self.refused(self.library.part("a", "kernel")))
+
+    async def test_many_wait_for_one_decoder(self) -> None:
+        started: list[object] = []
+        self.put("a.rts.png", GOOD)
+        self.put("b.rts.png", OTHER)
+        spawn = reactor.spawnProcess
+
+        def counting(*args: Any, **more: Any) -> Any:
+            started.append(args)
+            return spawn(*args, **more)
+
+        self.patch(reactor, "spawnProcess", counting)
+        await self.look()
+        waiting = [Deferred.fromCoroutine(self.library.part("a", "kernel")) for _ in range(50)]
+        gone = Deferred.fromCoroutine(self.library.part("a", "kernel"))
+        raw = Deferred.fromCoroutine(self.library.picture("a.rts.png"))
+        gone.cancel()
+        await self.assertFailure(gone, CancelledError)
+        for each in waiting:
+            self.assertEqual(await self.octets(await each), KERNEL)
+        self.assertEqual(await self.octets(await raw), GOOD)
+        await self.settle()
+        self.assertEqual(len(started), 2, "one for each picture")
+
+    async def test_a_picture_that_goes_while_somebody_waits(self) -> None:
+        self.hang()
+        path = self.put("a.rts.png", GOOD)
+        await self.look()
+        waiting = Deferred.fromCoroutine(self.library.part("a", "kernel"))
+        raw = Deferred.fromCoroutine(self.library.picture("a.rts.png"))
+        path.unlink()
+        await self.look()
+        for each in (waiting, raw):
+            self.assertEqual(await self.refused(each), "the container was removed")
+
+    async def test_right_after_the_start_a_menu_waits(self) -> None:
+        """Until the pictures that were there are known: their parts, not yet that they are sound."""
+        self.put("a.rts.png", GOOD)
+        asked = Deferred.fromCoroutine(self.library.settled(5.0))
+        self.assertNoResult(asked)
+        self.clock.advance(0)
+        (found,) = await asked
+        self.assertEqual([name for name, _ in found.parts], ["kernel", "initrd"])
+        await self.settle()
+        self.put("b.rts.png", OTHER)
+        self.assertEqual(
+            self.successResultOf(Deferred.fromCoroutine(self.library.settled(5.0))), self.library.containers
+        )
+
+    async def test_a_menu_does_not_wait_for_ever(self) -> None:
+        self.hang()
+        self.put("a.rts.png", GOOD)
+        asked = Deferred.fromCoroutine(self.library.settled(5.0))
+        self.clock.advance(0)
+        while not self.library.containers:
+            await self.soon()
+        self.clock.advance(4.9)
+        self.assertNoResult(asked)
+        self.clock.advance(0.2)
+        self.assertEqual([container.state for container in await asked], ["decoding"])
+
+    async def test_stopping_while_somebody_waits(self) -> None:
+        self.hang()
+        self.put("a.rts.png", GOOD)
+        await self.look()
+        waiting = Deferred.fromCoroutine(self.library.part("a", "kernel"))
+        await self.library.stopService()
+        self.assertEqual(await self.refused(waiting), "the server is stopping")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    async def test_stopping_in_the_middle_of_a_look(self) -> None:
+        self.put("a.rts.png", GOOD)
+        self.clock.advance(0)
+        await self.library.stopService()
+        self.assertEqual((self.clock.getDelayedCalls(), self.outcomes), ([], []))
+
+    async def test_a_decoder_that_fails_is_tried_again(self) -> None:
+        real = sys.executable
+        self.patch(sys, "executable", "/bin/false")
+        self.put("a.rts.png", GOOD)
+        reason = "the decoder failed: it ended with status 1"
+        self.assertEqual(await self.settle(), [ContainerDamaged("a.rts.png", reason)])
+        self.assertIn(reason, await self.refused(self.library.part("a", "kernel")))
+        self.assertIn(reason, await self.refused(self.library.picture("a.rts.png")))
+        self.assertEqual(await self.settle(), [], "not at once")
+        self.clock.advance(library.RETRY)
+        while not self.clock.getDelayedCalls():
+            await self.soon()
+        self.assertEqual(await self.settle(), [], "the same is not told again")
+        self.patch(sys, "executable", real)
+        self.clock.advance(library.RETRY)
+        while not self.clock.getDelayedCalls():
+            await self.soon()
+        self.assertEqual([type(outcome) for outcome in await self.settle()], [ContainerReady])
+
+    async def test_a_folder_that_goes_and_comes_back(self) -> None:
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        aside = self.root.with_name("aside")
+        self.root.rename(aside)
+        lost = FolderUnreadable(str(self.root), "No such file or directory")
+        self.assertEqual(await self.settle(), [lost])
+        self.assertEqual(await self.settle(), [], "once")
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL, "still on offer")
+        aside.rename(self.root)
+        self.assertEqual(await self.settle(), [])
+        self.root.rename(aside)
+        self.assertEqual(await self.settle(), [lost], "and again")
+        aside.rename(self.root)
+
+    async def test_permissions(self) -> None:
+        self.put("a.rts.png", GOOD)
+        self.patch(library, "open_picture", self.deny)
+        self.assertEqual(await self.settle(), [ContainerDamaged("a.rts.png", "the file cannot be opened: denied")])
+
+    def deny(self, root: str, name: str) -> int:
+        raise Unreadable("the file cannot be opened: denied")
+
+    def hang(self) -> None:
+        """Let decoders take for ever."""
+        program = Path(self.mktemp()).resolve()
+        program.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")
+        program.chmod(0o700)
+        self.patch(sys, "executable", str(program))
+
+
+class TestImports(TestCase):
+    """The serving process does without numpy and Pillow."""
+
+    def test_neither_is_imported(self) -> None:
+        program = (
+            "import sys, pixelboot.library.library; print([name for name in ('numpy', 'PIL') if name in sys.modules])"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"PYTHONPATH": str(Path(pixelboot.__file__).parents[1])},
+        )
+        self.assertEqual((done.stdout, done.stderr), ("[]\n", ""))

@@ -1,0 +1,30 @@
+"""Tests of `pixelboot.library.outcomes`."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.library.outcomes import ContainerDamaged, ContainerGone, ContainerReady, FolderUnreadable
+from pixelboot.outcome import Outcome
+
+
+class TestOutcomes(SynchronousTestCase):
+    """What stands in the log."""
+
+    def test_lines(self) -> None:
+        cases: list[tuple[Outcome, str, str]] = [
+            (
+                ContainerReady("a\nb.rts.png", "a-b~12", (("kernel", 5), ("initrd", 70))),
+                "library.ContainerReady",
+                "a\\nb.rts.png is ready as a-b~12: kernel of 5 octets, initrd of 70 octets",
+            ),
+            (
+                ContainerDamaged("x.rts.png", "part \x1b[31m"),
+                "library.ContainerDamaged",
+                "x.rts.png is damaged: part \\x1b[31m",
+            ),
+            (ContainerGone("\u202ex.rts.png"), "library.ContainerGone", "\\u202ex.rts.png is gone"),
+            (FolderUnreadable("/srv", "gone"), "library.FolderUnreadable", "the folder /srv cannot be read: gone"),
+        ]
+        for outcome, counter, line in cases:
+            self.assertEqual((outcome.counter(), outcome.summary()), (counter, line))
