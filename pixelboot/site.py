@@ -1,0 +1,79 @@
+"""All settings of a site: the file named by ``--config``, the command line over it, the environment under it."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from pixelboot.boot.settings import BootSettings
+from pixelboot.config import build, override, section, setting, text
+from pixelboot.dhcp.settings import DhcpSettings
+from pixelboot.http.settings import HttpSettings
+from pixelboot.malformed import Malformed
+
+STATE_VARIABLE = "PIXELBOOT_STATE"
+"""The environment variable that names the state folder where neither file nor command line does."""
+
+LARGEST_FILE = 1 << 20
+"""Octets; no site needs a settings file of more."""
+
+
+def _not_empty(path: str) -> None:
+    if not path:
+        raise Malformed("not empty")
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The settings of everything; each subject declares its own."""
+
+    state: str = setting(
+        text("a folder", _not_empty),
+        "/var/lib/pixelboot",
+        help="The folder of what must survive a restart: leases, decoded containers, the control socket.",
+    )
+    boot: BootSettings = setting(section(BootSettings), help="What machines boot.")
+    dhcp: DhcpSettings = setting(section(DhcpSettings), help="Addresses.")
+    http: HttpSettings = setting(section(HttpSettings), help="Scripts, kernels, pictures.")
+
+    @property
+    def root(self) -> str:
+        """The folder of the containers."""
+        return self.http.root or f"{self.state}/containers"
+
+    @property
+    def control(self) -> str:
+        """The Unix socket by which a running server is asked and told."""
+        return f"{self.state}/control"
+
+
+def load(file: str | None, words: Mapping[tuple[str, ...], str], environ: Mapping[str, str]) -> Site:
+    """The settings of `file`, with the `words` of the command line in place of what it says.
+
+    Raises `Malformed` (mostly `pixelboot.config.ConfigError`) with a text for the operator.
+    """
+    document = _read(file) if file is not None else {}
+    if STATE_VARIABLE in environ:
+        document.setdefault("state", environ[STATE_VARIABLE])
+    for path, value in words.items():
+        document = override(document, path, value)
+    site = build(Site, document)
+    # What runs the server may change its folder after this.
+    root = os.path.abspath(site.http.root) if site.http.root else ""
+    return replace(site, state=os.path.abspath(site.state), http=replace(site.http, root=root))
+
+
+def _read(file: str) -> dict[str, object]:
+    try:
+        with open(file, "rb") as opened:
+            octets = opened.read(LARGEST_FILE + 1)
+    except OSError as problem:
+        raise Malformed(f"--config {file}: {problem.strerror}") from None
+    if len(octets) > LARGEST_FILE:
+        raise Malformed(f"--config {file}: more than {LARGEST_FILE} octets are no settings file")
+    try:
+        return tomllib.loads(octets.decode("utf-8"))
+    except (ValueError, RecursionError) as problem:  # both of tomllib's errors and of the decoder's are ValueError
+        raise Malformed(f"--config {file}: not TOML: {problem}") from None

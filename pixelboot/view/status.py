@@ -1,0 +1,76 @@
+"""How a running server is, as values that JSON can hold: what ``pixelboot status`` shows."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from pixelboot import __version__
+from pixelboot.dhcp.compose import Scope
+from pixelboot.dhcp.service import DhcpService
+from pixelboot.http.service import HttpService
+from pixelboot.leases.lease import Lease, State
+from pixelboot.library.catalog import Container
+from pixelboot.library.library import Library
+from pixelboot.site import Site
+
+Status = dict[str, Any]
+"""A piece of the whole; lists under the same key are put together."""
+
+
+async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
+    """The DHCP service in a line, and all its leases by address."""
+    leases = [] if service.store is None else sorted(await service.store.list(), key=lambda lease: lease.address)
+    bound = sum(lease.state is State.BOUND for lease in leases)
+    about = f"{bound} of {scope.pool.size} addresses of {scope.pool.network} leased"
+    if service.store is None:
+        about = "opening its leases"
+    line = {"name": service.name, "listening": str(service.port), "about": about}
+    return {"services": [line], "leases": [_lease(each) for each in leases]}
+
+
+async def describe_http(service: HttpService, library: Library, site: Site) -> Status:
+    """The HTTP service in a line, and every container."""
+    at = site.http.listen if service.port is None else f"tcp {service.port}"
+    about = f"{service.connections} connections, serves {site.root}"
+    line = {"name": service.name, "listening": at, "about": about}
+    return {"services": [line], "containers": [_container(each) for each in library.containers]}
+
+
+def describe_process(state: str, uptime: float, counts: Mapping[str, int]) -> Status:
+    """What the process itself can say; `uptime` in seconds."""
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "state": state,
+        "uptime": uptime,
+        "counts": dict(counts),
+        "services": [],
+        "containers": [],
+        "leases": [],
+    }
+
+
+def _lease(lease: Lease) -> dict[str, object]:
+    return {
+        "address": str(lease.address),
+        "identity": lease.identity,
+        "hwaddr": lease.hwaddr,
+        "hostname": lease.hostname,
+        "state": str(lease.state),
+        "started_at": lease.started_at,
+        "expires_at": None if math.isinf(lease.expires_at) else lease.expires_at,
+    }
+
+
+def _container(container: Container) -> dict[str, object]:
+    return {
+        "id": container.id,
+        "file": container.file_name,
+        "name": container.name,
+        "size": container.size,
+        "state": container.state,
+        "reason": container.reason,
+    }

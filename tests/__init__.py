@@ -1,0 +1,12 @@
+"""The tests of pixelboot; every one runs under pytest and under trial."""
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# One seed for everybody: a failure in CI is the same failure at home.
+settings.register_profile(
+    "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("explore", parent=settings.get_profile("repeatable"), derandomize=False, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))

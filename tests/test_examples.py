@@ -1,0 +1,37 @@
+"""The files in ``examples/`` do what they are examples of."""
+
+from __future__ import annotations
+
+import configparser
+import shlex
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.config import declared
+from pixelboot.site import Site, load
+from pixelboot.tap import Options
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+
+
+class ExampleTests(SynchronousTestCase):
+    """Each of them."""
+
+    def test_site(self) -> None:
+        """The settings file can be used, and shows something of every subject."""
+        site = load(str(EXAMPLES / "site.toml"), {}, {})
+        self.assertEqual((site.dhcp.mode, len(site.dhcp.subnet), site.http.listen), ("server", 1, "tcp:80"))
+        text = (EXAMPLES / "site.toml").read_text(encoding="utf-8")
+        for subject in {setting.path[0] for setting in declared(Site)}:
+            self.assertRegex(text, rf"(?m)^(\[{subject}\]$|{subject} = )")
+
+    def test_service(self) -> None:
+        """The unit's command line is one that the server takes, and its state folder is that of the settings file."""
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.read(EXAMPLES / "pixelboot.service", encoding="utf-8")
+        program, command, *words = shlex.split(unit["Service"]["ExecStart"])
+        self.assertEqual((Path(program).name, command, words[0]), ("pixelboot", "serve", "--config"))
+        options = Options()
+        options.parseOptions([words[0], str(EXAMPLES / Path(words[1]).name), *words[2:]])
+        self.assertEqual(options.site.state, f"/var/lib/{unit['Service']['StateDirectory']}")
