@@ -1,0 +1,10 @@
+"""All measurements, one after the other: `python -m benchmarks`."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import boot_time, containers
+
+if __name__ == "__main__":
+    sys.exit(max([containers.main(), boot_time.main()]))

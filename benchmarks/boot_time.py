@@ -1,0 +1,181 @@
+"""From power-on to the booted system's first word: pixelboot against dnsmasq and nginx.
+
+    python -m benchmarks.boot_time [--runs 5] [--json FILE]
+
+One machine (QEMU, BIOS, iPXE) boots the same kernel and initrd from each server in turn, so that whatever else the
+computer does falls on all alike:
+
+* pixelboot, with a fresh state, as in the demo: the container is decoded while the machine starts;
+* dnsmasq and nginx with the very files that pixelboot serves: scripts, kernel, initrd (option 175.176 set by hand);
+* the same with a script that boots at once, without a menu: what a site does that has only one thing to boot.
+
+Servers are started before power-on; that is not measured.  A capture on the bridge says when each step was seen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+from lab import container, needs
+from lab.machine import initramfs, qemu
+from lab.needs import program
+from lab.network import router_advertisement
+from lab.network.capture import Capture, Step
+from lab.network.namespace import BRIDGE, SERVER_ADDRESS, Network
+from lab.process import LabError, Process
+from lab.servers import reference
+from lab.servers.pixelboot import PixelbootServer
+
+STEPS = ("DISCOVER", "ACK", "script", "kernel", "initrd", "kernel runs", "marker")
+"""What is timed: DISCOVER and ACK being sent; script, kernel and initrd being asked for; the machine's own words."""
+
+WANTED = 1.1
+"""The most that pixelboot may take, as a multiple of the time with dnsmasq and nginx."""
+
+_TIMEOUT = 180.0
+
+
+def boot(network: Network, tap: str, sha256: str) -> dict[str, float]:
+    """Boot the machine once from whatever serves: seconds from power-on to each of `STEPS`.
+
+    :raises LabError: if it does not boot, or not what it should.
+    """
+    capture = Capture(network, "boot")
+    wall = time.time() - time.monotonic()
+    with qemu.power_on(network, qemu.identity(1), tap=tap) as machine:
+        marker = machine.wait_for(qemu.MARKER_LINE, _TIMEOUT)
+        if marker[1] != sha256:
+            raise LabError(f"the machine booted other octets: {marker[1]}")
+        seen = capture.stop()
+        start = machine.started_at
+        times = {name: at - wall - start for name, at in _seen(seen).items()}
+        times["kernel runs"] = _said(machine, qemu.KERNEL_STARTED) - start
+        times["marker"] = _said(machine, qemu.MARKER_LINE) - start
+    return times
+
+
+def _seen(steps: Sequence[Step]) -> dict[str, float]:
+    """When each step was first seen on the wire."""
+    tests: dict[str, Callable[[str], bool]] = {
+        "DISCOVER": lambda what: what == "DISCOVER",
+        "ACK": lambda what: what == "ACK",
+        "script": lambda what: what.startswith("/boot.ipxe"),
+        "kernel": lambda what: what.partition("?")[0].endswith("/kernel"),
+        "initrd": lambda what: what.partition("?")[0].endswith("/initrd"),
+    }
+    found = {}
+    for name, test in tests.items():
+        at = next((step.at for step in steps if test(step.what)), None)
+        if at is None:
+            raise LabError(f"{name} was not seen on the wire, only {[step.what for step in steps]}")
+        found[name] = at
+    return found
+
+
+def _said(machine: Process, pattern: str) -> float:
+    return next(line.at for line in machine.lines if re.search(pattern, line.text))
+
+
+def fetch(network: Network, path: str) -> bytes:
+    """The octets that a server in the network serves under `path`.
+
+    :raises LabError: if it does not.
+    """
+    target = network.folder / "fetched"
+    network.server.run(program("busybox"), "wget", "-q", "-O", str(target), f"http://{SERVER_ADDRESS}:8080{path}")
+    return target.read_bytes()
+
+
+def measure(runs: int) -> dict[str, list[dict[str, float]]]:
+    """The times of `runs` boots from each server, in the order they were made."""
+    with Network() as network, router_advertisement.answering(network.server, BRIDGE):
+        packed = container.pack(network.folder / "containers")
+        tap = network.tap()
+        pixelboot = PixelbootServer(network, packed.path.parent)
+        with pixelboot.start():
+            part = f"/containers/{container.ID}"
+            paths = ("/boot.ipxe", "/menu.ipxe", f"{part}/kernel", f"{part}/initrd")
+            files = {path: fetch(network, path) for path in paths}
+        direct = {
+            "/boot.ipxe": reference.direct_script(initramfs.CMDLINE),
+            "/kernel": files[f"{part}/kernel"],
+            "/initrd": files[f"{part}/initrd"],
+        }
+        servers: dict[str, Callable[[], AbstractContextManager[object]]] = {
+            "pixelboot": lambda: _fresh(pixelboot),
+            "dnsmasq + nginx": lambda: reference.serving(network, files),
+            "the same, no menu": lambda: reference.serving(network, direct),
+        }
+        times: dict[str, list[dict[str, float]]] = {name: [] for name in servers}
+        for number in range(runs):
+            # Everyone goes first in turn: what goes on beside the measurement has its own rhythm.
+            turn = number % len(servers)
+            for name in [*list(servers)[turn:], *list(servers)[:turn]]:
+                with servers[name]():
+                    times[name].append(boot(network, tap, packed.sha256))
+                print(f"run {number + 1}/{runs}  {name:<18} {times[name][-1]['marker']:6.2f} s", flush=True)
+    return times
+
+
+def _fresh(server: PixelbootServer) -> Process:
+    """The server, started without anything it knew before."""
+    shutil.rmtree(server.state, ignore_errors=True)
+    return server.start()
+
+
+def table(times: dict[str, list[dict[str, float]]]) -> str:
+    """The medians of all steps, with the least and the greatest time, and the ratio that matters."""
+    names = list(times)
+    runs = len(times[names[0]])
+    rows = [["seconds after power-on", *names]]
+    for step in STEPS:
+        cells = []
+        for name in names:
+            values = [run[step] for run in times[name]]
+            cells.append(f"{statistics.median(values):6.2f} ({min(values):.2f} – {max(values):.2f})")
+        rows.append([step, *cells])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    ours, theirs = (statistics.median(run["marker"] for run in times[name]) for name in names[:2])
+    lines.append(
+        f"\nMedians of {runs} runs each (least – greatest).  Power-on to marker, pixelboot to dnsmasq + nginx: "
+        f"{ours / theirs:.3f} (at most {WANTED} wanted)."
+    )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Measure and print; exit status 0 if pixelboot is as quick as wanted, 1 if not, 2 if something is missing."""
+    parser = argparse.ArgumentParser(description="Power-on to marker line: pixelboot against dnsmasq and nginx.")
+    parser.add_argument("--runs", type=int, default=5, help="boots from each server")
+    parser.add_argument("--json", type=Path, help="also write all times to this file")
+    options = parser.parse_args()
+    missing = needs.missing((*needs.BOOTING, *needs.PACKING, "dnsmasq", "nginx", "tcpdump"), root=True)
+    if missing:
+        print("Missing here:", *missing, sep="\n  * ", file=sys.stderr)
+        return 2
+    try:
+        times = measure(max(options.runs, 1))
+    except LabError as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    print()
+    print(table(times))
+    if options.json:
+        options.json.write_text(json.dumps(times, indent=1) + "\n")
+    ours, theirs = (statistics.median(run["marker"] for run in times[name]) for name in list(times)[:2])
+    return 0 if ours <= WANTED * theirs else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

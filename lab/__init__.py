@@ -1,0 +1,16 @@
+"""The lab: a real machine's firmware boots from a real server, in a network of its own.
+
+Nothing here is part of the product or installed with it.  `make demo`, `make serve`, the tests under ``tests/boot`` and
+``benchmarks/boot_time.py`` are made of it:
+
+``network``   namespaces, a bridge, taps; what only a network can do: capture, router advertisements, simulated clients
+``machine``   what is booted, and the QEMU machine that boots it
+``servers``   pixelboot and, to compare it with, dnsmasq and nginx
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+"""The folder the project was checked out into: the programs of the lab are started there."""

@@ -1,0 +1,1 @@
+"""What is booted, and the machine that boots it."""

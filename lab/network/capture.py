@@ -1,0 +1,82 @@
+"""When the steps of a boot were seen on the wire, whoever the server is: DHCP's messages and HTTP's requests.
+
+tcpdump writes the packets that begin a step, and nothing else, to a file; it is read when the boot is over.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.needs import program
+from lab.network.namespace import BRIDGE, SERVER_ADDRESS, Network
+from lab.process import LabError, Process
+
+_FILTER = f"udp port 67 or (tcp and dst host {SERVER_ADDRESS} and tcp[tcpflags] & tcp-push != 0)"
+_MESSAGES = {1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM"}
+_MAGIC = b"\x63\x82\x53\x63"
+_GET = re.compile(rb"GET (\S+) HTTP/1")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One packet that begins a step of a boot."""
+
+    at: float
+    """When, in seconds since 1970."""
+
+    what: str
+    """``DISCOVER``, ``ACK`` …, or the path that was asked for: ``/boot.ipxe``."""
+
+
+class Capture:
+    """A capture on the bridge of a network that runs until it is stopped."""
+
+    def __init__(self, network: Network, name: str) -> None:
+        """Begin; `name` distinguishes the captures of one network.
+
+        :raises lab.process.LabError: if tcpdump does not start.
+        """
+        self._path = network.folder / f"{name}.pcap"
+        self._tcpdump = Process(
+            "tcpdump",
+            network.server.argv(
+                *(program("tcpdump"), "-i", BRIDGE, "-n", "-p", "-U", "-Z", "root", "--immediate-mode"),
+                *("--time-stamp-precision=nano", "-w", str(self._path), _FILTER),
+            ),
+        )
+        self._tcpdump.wait_for("listening on", 10.0)
+
+    def stop(self) -> list[Step]:
+        """End it and return what was seen.
+
+        :raises LabError: if tcpdump does not end.
+        """
+        self._tcpdump.send_signal(signal.SIGINT)
+        self._tcpdump.wait(10.0)
+        return [Step(at, what) for at, frame in _frames(self._path) if (what := _meaning(frame))]
+
+
+def _frames(path: Path) -> Iterator[tuple[float, bytes]]:
+    """The Ethernet frames of a capture file (pcap with nanoseconds, in this computer's byte order) and their times."""
+    octets = path.read_bytes()
+    if octets[:4] != struct.pack("=I", 0xA1B23C4D):
+        raise LabError(f"{path.name} is not a capture file")
+    at = 24
+    while at + 16 <= len(octets):
+        seconds, nanoseconds, size, _ = struct.unpack_from("=IIII", octets, at)
+        yield seconds + nanoseconds / 1e9, octets[at + 16 : at + 16 + size]
+        at += 16 + size
+
+
+def _meaning(frame: bytes) -> str | None:
+    if match := _GET.search(frame):
+        return match[1].decode("ascii", "replace")
+    start = frame.find(_MAGIC)
+    if start >= 0 and frame[start + 4 : start + 6] == b"\x35\x01":
+        return _MESSAGES.get(frame[start + 6])
+    return None

@@ -1,0 +1,209 @@
+"""Network namespaces with a bridge: a server's end, taps for machines, further namespaces for clients.
+
+    +-- namespace TOKEN-server ----------------+      +-- namespace TOKEN-client1 --+
+    |  br0 10.77.0.1/24 ---- tap0 (QEMU)       |      |                             |
+    |                   `--- client1 ==========|======|=== eth0 (no address)        |
+    +------------------------------------------+      +-----------------------------+
+
+Everything is named by a token that says which process made it: its id and the moment it was started, so that a process
+id used again does not protect what a dead process left.  Three nets catch what is left over:
+
+1. the end of the ``with`` block;
+2. the keeper, a small process that waits for the lab's end, however it comes, kill -9 included (`lab.network.keeper`);
+3. the next start, which removes what belongs to processes that are gone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from lab import CHECKOUT
+from lab.needs import program
+from lab.process import LabError, Process, Sink, run
+
+SERVER_ADDRESS = "10.77.0.1"
+"""The server's address on the bridge."""
+
+NETWORK = "10.77.0.0/24"
+"""The network of the bridge."""
+
+BRIDGE = "br0"
+"""The bridge's name in the server's namespace."""
+
+PREFIX = "pixelboot-lab-"
+"""How every namespace and every temporary folder of the lab begins."""
+
+_TOKEN = re.compile(re.escape(PREFIX) + r"(\d+)-(\d+)-\d+")
+_NAMESPACES = Path("/run/netns")
+_NUMBERS = count(1)
+
+
+class Namespace:
+    """One network namespace."""
+
+    def __init__(self, name: str) -> None:
+        """Describe the namespace called `name`; it is made by `Network`."""
+        self.name = name
+
+    def argv(self, *command: str) -> list[str]:
+        """The command line that runs `command` in the namespace, under the process id of what is started."""
+        return [program("ip"), "netns", "exec", self.name, *command]
+
+    def ip(self, *words: str) -> str:
+        """Run ``ip`` on the namespace's links, addresses and routes and return what it printed."""
+        return run(program("ip"), "-n", self.name, *words)
+
+    def run(self, *command: str, timeout: float = 30.0) -> str:
+        """Run a program in the namespace to its end; see `lab.process.run`."""
+        return run(*self.argv(*command), timeout=timeout)
+
+    def start(
+        self, name: str, *command: str, sink: Sink | None = None, env: Mapping[str, str] | None = None
+    ) -> Process:
+        """Start a program in the namespace; see `lab.process.Process`."""
+        return Process(name, self.argv(*command), sink, env)
+
+    def write_setting(self, path: str, value: str) -> None:
+        """Write a kernel setting (``net/ipv6/conf/br0/accept_dad``) of the namespace, where the kernel has it."""
+        self.run("sh", "-c", 'test ! -e "$1" || echo "$2" > "$1"', "sh", f"/proc/sys/{path}", value)
+
+
+class Network:
+    """A server's namespace with a bridge, a temporary folder, and as many machines and clients as are asked for."""
+
+    def __init__(self) -> None:
+        """Remove what dead labs left and make the network.
+
+        :raises LabError: if the kernel or the rights do not allow it.
+        """
+        remove_stale()
+        self.token = f"{PREFIX}{os.getpid()}-{_started(os.getpid())}-{next(_NUMBERS)}"
+        self.folder = Path(tempfile.gettempdir()) / self.token
+        self.server = Namespace(f"{self.token}-server")
+        self._taps = count()
+        self._clients = count(1)
+        self._keeper = subprocess.Popen(
+            [sys.executable, "-m", "lab.network.keeper", self.token],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            cwd=CHECKOUT,
+            start_new_session=True,
+        )
+        try:
+            self.folder.mkdir(mode=0o700)
+            self._make(self.server)
+            server = self.server
+            server.ip("link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
+            server.ip("link", "set", BRIDGE, "addrgenmode", "none")
+            server.ip("address", "add", f"{SERVER_ADDRESS}/24", "broadcast", "+", "dev", BRIDGE)
+            server.ip("link", "set", BRIDGE, "up")
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, namespace: Namespace) -> None:
+        run(program("ip"), "netns", "add", namespace.name)
+        namespace.ip("link", "set", "lo", "up")
+
+    def tap(self) -> str:
+        """Make a tap on the bridge, for a virtual machine, and return its name."""
+        name = f"tap{next(self._taps)}"
+        self.server.ip("tuntap", "add", name, "mode", "tap")
+        self.server.ip("link", "set", name, "master", BRIDGE)
+        self.server.ip("link", "set", name, "up")
+        return name
+
+    def client(self) -> Namespace:
+        """Make a namespace whose ``eth0`` is plugged into the bridge and has no address yet."""
+        name = f"client{next(self._clients)}"
+        namespace = Namespace(f"{self.token}-{name}")
+        self._make(namespace)
+        self.server.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", namespace.name)
+        self.server.ip("link", "set", name, "master", BRIDGE)
+        self.server.ip("link", "set", name, "up")
+        namespace.ip("link", "set", "eth0", "addrgenmode", "none")
+        namespace.ip("link", "set", "eth0", "up")
+        return namespace
+
+    def close(self) -> None:
+        """Remove the namespaces, what still runs in them, and the folder.  May be called more than once.
+
+        :raises LabError: if something could not be removed.
+        """
+        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+            self._keeper.stdin.close()
+        if self._keeper.wait(30.0) != 0:
+            raise LabError(f"the lab's network {self.token} could not be removed: see `ip netns list`")
+
+    def __enter__(self) -> Self:
+        """The network itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Remove it."""
+        self.close()
+
+
+def remove(token: str) -> None:
+    """Remove all that was made under `token`: processes in its namespaces are killed, its folder is deleted.
+
+    :raises LabError: if a namespace's processes outlive being killed, or it cannot be deleted.
+    """
+    for path in sorted(_NAMESPACES.glob(f"{token}-*")):
+        try:
+            _remove_namespace(path.name)
+        except LabError:
+            # Another lab that starts now may be removing the same.
+            if path.exists():
+                raise
+    shutil.rmtree(Path(tempfile.gettempdir()) / token, ignore_errors=True)
+
+
+def _remove_namespace(name: str) -> None:
+    deadline = time.monotonic() + 10.0
+    while pids := run(program("ip"), "netns", "pids", name).split():
+        if time.monotonic() > deadline:
+            raise LabError(f"processes {', '.join(pids)} in namespace {name} do not end")
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+        time.sleep(0.02)
+    run(program("ip"), "netns", "delete", name)
+
+
+def remove_stale() -> None:
+    """Remove what labs left whose process is gone."""
+    for token in tokens():
+        match = _TOKEN.fullmatch(token)
+        if match and _started(int(match[1])) != int(match[2]):
+            remove(token)
+
+
+def tokens() -> set[str]:
+    """The tokens of all networks of which something exists on this machine, a namespace or a folder."""
+    names = [path.name for folder in (_NAMESPACES, Path(tempfile.gettempdir())) for path in folder.glob(f"{PREFIX}*")]
+    return {match[0] for name in names if (match := _TOKEN.match(name))}
+
+
+def _started(pid: int) -> int:
+    """When a process was started, in clock ticks since the machine's start (proc(5)); 0 if there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[19])

@@ -1,0 +1,58 @@
+"""What the tests with real firmware and real clients share: a network of their own, and nothing left of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab import needs
+from lab.network import namespace
+from lab.network.namespace import Namespace, Network
+from lab.process import Process
+from lab.servers.pixelboot import PixelbootServer
+
+
+class LabCase(SynchronousTestCase):
+    """A test in a network of its own.  Without root and its programs it fails: it would prove nothing."""
+
+    programs: tuple[str, ...] = needs.NETWORK
+    """The programs that the test runs."""
+
+    def setUp(self) -> None:
+        """Make the network."""
+        missing = needs.missing(self.programs, root=True)
+        self.assertEqual(missing, [], "this test needs more than there is")
+        self.network = Network()
+        self.addCleanup(self._left)
+        self.addCleanup(self.network.close)
+
+    def _left(self) -> None:
+        left = [token for token in namespace.tokens() if token.startswith(f"{namespace.PREFIX}{os.getpid()}-")]
+        self.assertEqual(left, [], "namespaces or folders are left")
+
+    def serve(self, containers: Path | None = None, config: str | None = None) -> PixelbootServer:
+        """A server set up in the network, not started yet; without `containers` it has an empty folder of them."""
+        if containers is None:
+            containers = self.network.folder / "containers"
+            containers.mkdir()
+        return PixelbootServer(self.network, containers, config=config)
+
+    def running(self, process: Process) -> Process:
+        """The process, which is stopped at the test's end if it still runs then."""
+        self.addCleanup(process.stop)
+        return process
+
+    def script(self, name: str, text: str) -> str:
+        """The path of a new executable shell script."""
+        path = self.network.folder / name
+        path.write_text("#!/bin/sh\n" + text)
+        path.chmod(0o700)
+        return str(path)
+
+
+def addresses(client: Namespace) -> list[str]:
+    """The IPv4 addresses of a client's ``eth0``."""
+    words = client.ip("-4", "-o", "address", "show", "dev", "eth0").split()
+    return [words[at + 1].partition("/")[0] for at, word in enumerate(words) if word == "inet"]

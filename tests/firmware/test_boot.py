@@ -1,0 +1,154 @@
+"""A machine with an empty disk boots Linux out of a picture: the whole way, for real."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from lab import container, needs
+from lab.machine import initramfs, qemu
+from lab.network import namespace, router_advertisement
+from lab.network.namespace import BRIDGE
+from lab.process import Process, run
+from lab.servers.pixelboot import helpers, is_running
+from tests.firmware.case import LabCase
+
+
+class BootTests(LabCase):
+    """The parts one by one, and what the server knows of the machine afterwards."""
+
+    programs = (*needs.BOOTING, *needs.PACKING)
+
+    def test_boot(self) -> None:
+        """The machine runs what was packed; the lease is in the status; `pixelboot stop` ends all."""
+        packed = container.pack(self.network.folder / "containers")
+        self.enterContext(router_advertisement.answering(self.network.server, BRIDGE))
+        server = self.serve(packed.path.parent)
+        process = self.running(server.start())
+        machine = qemu.identity(1)
+        powered = self.running(qemu.power_on(self.network, machine))
+        marker = powered.wait_for(qemu.MARKER_LINE, 180.0)
+        self.assertEqual(marker[1], packed.sha256)
+        self.assertIn(initramfs.CMDLINE, marker[2], "the command line came from the container")
+        self.assertEqual(powered.wait(30.0), 0)
+
+        status = server.command("status")
+        lease = re.search(rf"^.*{machine.hwaddr}.*$", status, re.MULTILINE)
+        self.assertIsNotNone(lease, f"the machine is not in the status:\n{status}")
+        self.assertIn("10.77.0.1", cast("re.Match[str]", lease)[0])
+        self.assertIn(container.ID, status)
+
+        for step in ("offered 10.77.0.1", "has 10.77.0.1", "/boot.ipxe", "/kernel", "/initrd"):
+            process.wait_for(re.escape(step), 5.0)
+        children = helpers(process)
+        self.assertTrue(children, "leases are kept by a helper process")
+        server.command("stop")
+        process.wait(20.0)
+        self.assertEqual([command for pid, command in children.items() if is_running(pid)], [], "a helper is left")
+        self.assertFalse((server.state / "control").exists(), "the control socket is left")
+
+
+class DemoTests(SynchronousTestCase):
+    """``python -m lab.demo`` as a newcomer runs it."""
+
+    def _demo(self) -> Process:
+        demo = Process("demo", [sys.executable, "-m", "lab.demo"])
+        self.addCleanup(demo.stop)
+        return demo
+
+    def _assert_nothing_left(self, demo: Process) -> None:
+        """Nothing of the demo's network is left; its keeper may take a moment when the demo was killed."""
+        mine = f"{namespace.PREFIX}{demo.pid}-"
+        deadline = time.monotonic() + 20.0
+        while left := [token for token in namespace.tokens() if token.startswith(mine)] + _commands_with(mine):
+            self.assertLess(time.monotonic(), deadline, f"{left} are left after the demo")
+
+    def test_success(self) -> None:
+        """The story is told from the offer to the marker line, and ends in success; nothing is left."""
+        demo = self._demo()
+        status = demo.wait(280.0)
+        told = "\n".join(line.text for line in demo.lines)
+        self.assertEqual(status, 0, told)
+        digest = re.search(r"SHA-256 of the random file: ([0-9a-f]{64})", told)
+        assert digest is not None, told
+        steps = (
+            r"T\+ +[\d.]+ s  machine +the firmware, iPXE, has started",
+            r"T\+ +[\d.]+ s  dhcp +.*02:aa:00:00:00:01.* offered 10\.77\.0\.1\d\d",
+            r"T\+ +[\d.]+ s  dhcp +.*02:aa:00:00:00:01.* has 10\.77\.0\.1\d\d",
+            r"T\+ +[\d.]+ s  http +.*/boot\.ipxe",
+            r"T\+ +[\d.]+ s  http +.*/containers/demo/kernel.*MB",
+            r"T\+ +[\d.]+ s  http +.*/containers/demo/initrd.*MB",
+            r"T\+ +[\d.]+ s  machine +the kernel, Linux \S+, has started",
+            rf"T\+ +[\d.]+ s  machine +{initramfs.MARKER} {digest[1]} ",
+            r"^SUCCESS: ",
+        )
+        for step in steps:
+            self.assertRegex(told, re.compile(step, re.MULTILINE))
+        self._assert_nothing_left(demo)
+
+    def test_killed(self) -> None:
+        """Even a demo that is killed leaves no process, namespace or folder."""
+        demo = self._demo()
+        demo.wait_for(r"Power on", 120.0)
+        token = next(token for token in namespace.tokens() if token.startswith(f"{namespace.PREFIX}{demo.pid}-"))
+        demo.wait_for(r"iPXE, has started", 60.0)
+        inside = run("ip", "netns", "pids", f"{token}-server").split()
+        self.assertGreaterEqual(len(inside), 3, "server, machine and router run in the namespace")
+        demo.kill()
+        self._assert_nothing_left(demo)
+        self.assertEqual([pid for pid in inside if is_running(int(pid))], [])
+
+    def test_interrupted(self) -> None:
+        """Ctrl-C ends it in order, with a word."""
+        demo = self._demo()
+        demo.wait_for(r"Power on", 120.0)
+        demo.send_signal(signal.SIGINT)
+        self.assertEqual(demo.wait(40.0), 130, demo.tail())
+        self.assertIn("Interrupted", demo.lines[-1].text)
+        self._assert_nothing_left(demo)
+
+    def test_not_root(self) -> None:
+        """Without rights it says what is missing, and does nothing.
+
+        In a user namespace without a mapping nobody is root, and yet the checkout can be read wherever it is.
+        """
+        demo = Process("demo", ["unshare", "--user", sys.executable, "-m", "lab.demo"])
+        self.assertEqual(demo.wait(60.0), 2, demo.tail())
+        self.assertIn("* root, to make network namespaces", demo.tail())
+
+
+class ServeTests(LabCase):
+    """``python -m lab.serve``: everything on loopback ports, for a look."""
+
+    programs = (*needs.NETWORK, *needs.PACKING)
+
+    def test_serve(self) -> None:
+        """It packs a container, says what to look at, serves it, and ends when it is told to."""
+        folder = self.network.folder / "serve"
+        serve = self.running(self.network.server.start("serve", sys.executable, "-m", "lab.serve", str(folder)))
+        serve.wait_for(r"answering on lo udp 6767", 120.0)
+        url = serve.wait_for(r"curl (http://127\.0\.0\.1:\d+/containers)$", 1.0)[1]
+        serve.wait_for(r"is ready as demo", 60.0)
+        listed = self.network.server.run(needs.program("busybox"), "wget", "-q", "-O", "-", url)
+        self.assertEqual([each["id"] for each in json.loads(listed)["containers"]], [container.ID])
+        run(*container.PIXELBOOT, "stop", "--state", str(folder / "state"))
+        self.assertEqual(serve.wait(20.0), 0)
+
+
+def _commands_with(word: str) -> list[str]:
+    """The command lines of all processes in which `word` stands."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            if word in command:
+                found.append(command)
+    return found

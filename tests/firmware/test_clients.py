@@ -1,0 +1,130 @@
+"""The DHCP clients that people run, against the real server: busybox's udhcpc and ISC's dhclient."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from lab import needs
+from lab.needs import program
+from lab.network.namespace import SERVER_ADDRESS
+from lab.process import Process
+from tests.firmware.case import LabCase, addresses
+
+_UDHCPC_SCRIPT = """\
+case $1 in
+deconfig) ip -4 address flush dev eth0 ;;
+bound | renew) ip address replace "$ip/$mask" dev eth0 ;;
+esac
+echo "EVENT $1 address=$ip router=$router lease=$lease siaddr=$siaddr"
+"""
+
+_DHCLIENT_SCRIPT = """\
+case $reason in
+PREINIT | EXPIRE | RELEASE | FAIL) ip -4 address flush dev eth0 ;;
+BOUND | RENEW | REBIND | REBOOT) ip address replace "$new_ip_address/$new_subnet_mask" dev eth0 ;;
+esac
+echo "EVENT $reason address=$new_ip_address router=$new_routers lease=$new_dhcp_lease_time"
+"""
+
+_FOREIGN_LEASE = """\
+lease {{
+  interface "eth0";
+  fixed-address 192.168.99.5;
+  option subnet-mask 255.255.255.0;
+  option dhcp-lease-time 86400;
+  option dhcp-message-type 5;
+  option dhcp-server-identifier 192.168.99.1;
+  renew epoch {later};
+  rebind epoch {later};
+  expire epoch {later};
+}}
+"""
+"""What dhclient remembers of another network, where it was a moment ago; `later` in seconds since 1970."""
+
+
+class UdhcpcTests(LabCase):
+    """busybox's client: it renews at SIGUSR1 and releases at SIGUSR2."""
+
+    programs = (*needs.NETWORK, "udhcpc")
+
+    def test_life_of_a_lease(self) -> None:
+        """Discover, bind, renew, release, discover again: one address all the way."""
+        server = self.serve()
+        log = self.running(server.start())
+        client = self.network.client()
+        script = self.script("udhcpc.script", _UDHCPC_SCRIPT)
+        argv = [program("udhcpc"), "-f", "-i", "eth0", "-s", script, "-t", "10", "-T", "1"]
+        udhcpc = self.running(client.start("udhcpc", *argv))
+
+        bound = udhcpc.wait_for(r"EVENT bound address=(10\.77\.0\.1\d\d) router=(\S+) lease=(\d+) ", 20.0)
+        address = bound[1]
+        self.assertEqual(bound.groups()[1:], (SERVER_ADDRESS, "600"))
+        log.wait_for(rf"dhcp#info\] .* offered {address}", 5.0)
+        log.wait_for(rf"dhcp#info\] .* has {address}", 5.0)
+        self.assertEqual(addresses(client), [address])
+
+        udhcpc.send_signal(signal.SIGUSR1)
+        udhcpc.wait_for(rf"EVENT renew address={address} ", 20.0)
+        log.wait_for(rf"dhcp#info\] .* keeps {address}", 5.0)
+
+        udhcpc.send_signal(signal.SIGUSR2)
+        log.wait_for(rf"dhcp#info\] .* released {address}", 20.0)
+        self.assertEqual(addresses(client), [])
+
+        seen = len(udhcpc.lines)
+        udhcpc.send_signal(signal.SIGUSR1)
+        again = udhcpc.wait_for(r"EVENT bound address=(\S+) ", 20.0, after=seen)
+        self.assertEqual(again[1], address, "a machine that comes back gets the address it had")
+
+
+class DhclientTests(LabCase):
+    """ISC's client, as Debian installs it."""
+
+    programs = (*needs.NETWORK, "dhclient")
+
+    def setUp(self) -> None:
+        """Start a server, and prepare a client."""
+        super().setUp()
+        self.server = self.serve()
+        self.log = self.running(self.server.start())
+        self.client = self.network.client()
+        folder = self.network.folder
+        (folder / "dhclient.conf").write_text("send dhcp-lease-time 60;\nrequest subnet-mask, routers;\n")
+        self.leases = folder / "dhclient.leases"
+        self.argv = [
+            *(program("dhclient"), "-4", "-v", "-cf", str(folder / "dhclient.conf"), "-lf", str(self.leases)),
+            *("-pf", str(folder / "dhclient.pid"), "-sf", self.script("dhclient.script", _DHCLIENT_SCRIPT)),
+        ]
+
+    def _dhclient(self) -> Process:
+        return self.running(self.client.start("dhclient", *self.argv, "-d", "eth0"))
+
+    def test_life_of_a_lease(self) -> None:
+        """Bind, renew by unicast, restart of client and server, release: one address all the way."""
+        first = self._dhclient()
+        bound = first.wait_for(r"EVENT BOUND address=(10\.77\.0\.1\d\d) router=(\S+) lease=(\d+)", 30.0)
+        address = bound[1]
+        self.assertEqual(bound[2], SERVER_ADDRESS)
+        self.assertEqual(bound[3], "60", "a machine that asks for a shorter lease gets one")
+        first.wait_for(rf"EVENT RENEW address={address} ", 60.0)
+        self.log.wait_for(rf"dhcp#info\] .* keeps {address} for 60 s", 5.0)
+
+        first.kill()
+        self.log.stop()
+        log = self.running(self.server.start())
+        second = self._dhclient()
+        second.wait_for(rf"EVENT REBOOT address={address} ", 30.0)
+        log.wait_for(rf"dhcp#info\] .* keeps {address}", 5.0)
+        self.assertNotIn("DHCPDISCOVER", "".join(line.text for line in second.lines))
+
+        self.client.run(*self.argv, "-r", "eth0")
+        log.wait_for(rf"dhcp#info\] .* released {address}", 20.0)
+
+    def test_from_another_network(self) -> None:
+        """A client that still holds an address of another network is refused it, and gets one of ours at once."""
+        self.leases.write_text(_FOREIGN_LEASE.format(later=int(time.time()) + 86400))
+        dhclient = self._dhclient()
+        dhclient.wait_for(r"DHCPNAK", 30.0)
+        dhclient.wait_for(r"EVENT BOUND address=10\.77\.0\.1\d\d ", 30.0)
+        self.log.wait_for(r"dhcp#warn\] .* refused: 192\.168\.99\.5", 5.0)

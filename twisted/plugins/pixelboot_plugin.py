@@ -1,0 +1,44 @@
+"""The names under which ``twistd`` knows pixelboot.
+
+twistd imports every plugin file to list it, so this one imports nothing of ours: it names `pixelboot.tap` as text,
+and that is imported only for the service that is asked for.  Neither this folder nor the one above has an
+``__init__.py``: Twisted's own package takes them in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+
+from twisted.application.service import IService, IServiceMaker
+from twisted.plugin import IPlugin
+from twisted.python.usage import Options
+from zope.interface import implementer
+
+
+@implementer(IPlugin, IServiceMaker)
+class Part:
+    """One service of `pixelboot.tap`.  Twisted's own ``ServiceMaker`` has room for only one in a module."""
+
+    def __init__(self, tapname: str, options: str, maker: str, description: str) -> None:
+        self.tapname = tapname
+        self.description = description
+        self._options = options
+        self._maker = maker
+
+    @property
+    def options(self) -> type[Options]:
+        """The class that reads the command line."""
+        options: type[Options] = getattr(import_module("pixelboot.tap"), self._options)
+        return options
+
+    @property
+    def makeService(self) -> Callable[[Options], IService]:
+        """What makes the service of the options that were read."""
+        maker: Callable[[Options], IService] = getattr(import_module("pixelboot.tap"), self._maker)
+        return maker
+
+
+everything = Part("pixelboot", "Options", "makeService", "Boot machines from pictures: DHCP and HTTP in one process.")
+dhcp = Part("pixelboot-dhcp", "DhcpOptions", "makeDhcpService", "The DHCP server of pixelboot, alone.")
+http = Part("pixelboot-http", "HttpOptions", "makeHttpService", "The HTTP server of pixelboot, alone.")
