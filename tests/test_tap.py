@@ -253,7 +253,7 @@ class BuildTests(BuildCase):
 
         before = await self.cycle(nothing)
         self.assertLessEqual(before, await self.cycle(start))
-        await self.until(lambda: not children() and files() == before)
+        self.assertEqual((children(), files()), ("", before))
         self.assertEqual(await self.cycle(nothing), before)
 
     async def test_nobody_is_answered_before_the_start(self) -> None:
@@ -264,7 +264,7 @@ class BuildTests(BuildCase):
             client = await self.connect(http.port)
             client.write(request("/healthz"))
             await self.turn()
-            self.assertEqual(bytes(client.received), b"")
+            self.assertEqual((http.connections, bytes(client.received)), (0, b""))
             self.assertFalse(is_free(self.udp, socket.SOCK_DGRAM))
             server.startService()
             self.assertEqual((await client.response()).body, b"ok\n")

@@ -86,6 +86,7 @@ class DhcpService(Service):
         opening, self._opening = self._opening, None
         if opening is not None:
             opening.cancel()
+            await opening
         store, self.store = self.store, None
         if store is not None:
             await store.close()

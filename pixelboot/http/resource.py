@@ -59,7 +59,7 @@ PARTS = ("kernel", "initrd")
 """What can be fetched out of a container."""
 
 PATIENCE = 5.0
-"""Seconds that a machine waits for its menu while the library is still being looked into for the first time."""
+"""Seconds that a request waits while the library is still being looked into for the first time."""
 
 _RETRY: Header = ("Retry-After", "1")
 # iPXE obeys whole seconds and takes anything else for 5.
@@ -68,12 +68,8 @@ _RETRY: Header = ("Retry-After", "1")
 class Library(Protocol):
     """What HTTP needs of the library; `pixelboot.library.library.Library` is one."""
 
-    @property
-    def containers(self) -> Sequence[Container]:
-        """All there is, in the order of the files' names."""
-
     async def settled(self, patience: float) -> Sequence[Container]:
-        """The same, when the start is over; waits for that at most `patience` seconds."""
+        """All there is, by file name; right after the start it waits for that, at most `patience` seconds."""
 
     def find(self, id: str) -> Container | None:  # noqa: A002
         """The container with this id."""
@@ -140,8 +136,8 @@ class BootRoot(Page):
         super().__init__(shared, _nothing)
 
         async def menu(request: BootRequest) -> Payload:
-            containers = await library.settled(PATIENCE)
-            return TextPayload(menu_script(make_menu(containers, default, timeout, obstacle)))
+            found = await library.settled(PATIENCE)
+            return TextPayload(menu_script(make_menu(found, default, timeout, obstacle)))
 
         self.putChild(b"", Page(shared, _index))
         self.putChild(b"healthz", Page(shared, _healthy))
@@ -156,7 +152,7 @@ class _Containers(Page):
 
     def __init__(self, shared: Shared, library: Library) -> None:
         async def listing(request: BootRequest) -> Payload:
-            found = [_described(container) for container in library.containers]
+            found = [_described(container) for container in await library.settled(PATIENCE)]
             return _json({"containers": found, "count": len(found)})
 
         super().__init__(shared, listing)
@@ -171,23 +167,24 @@ class _Container(Page):
     """``/containers/ID`` and its parts."""
 
     def __init__(self, shared: Shared, library: Library, id: str) -> None:  # noqa: A002
-        def found() -> Container:
+        async def found() -> Container:
+            await library.settled(PATIENCE)
             container = library.find(id)
             if container is None:
                 raise _NotHere(404, "there is no such container")
             return container
 
         async def picture(request: BootRequest) -> Payload:
-            return await _available(library, id, library.picture(found().file_name))
+            return await _available(library, id, library.picture((await found()).file_name))
 
         super().__init__(shared, picture)
         for name in PARTS:
             self.putChild(name.encode(), Page(shared, self._part(library, id, found, name)))
 
     @staticmethod
-    def _part(library: Library, id: str, found: Callable[[], Container], name: str) -> Provide:  # noqa: A002
+    def _part(library: Library, id: str, found: Callable[[], Awaitable[Container]], name: str) -> Provide:  # noqa: A002
         async def part(request: BootRequest) -> Payload:
-            container = found()
+            container = await found()
             if container.state == "damaged":
                 raise _NotHere(404, f"the container is damaged: {container.reason}")
             if name not in dict(container.parts) and container.state == "ready":
@@ -207,7 +204,7 @@ class _Files(Page):
     def getChild(self, path: bytes, request: server.Request) -> Resource:
         async def picture(request: BootRequest) -> Payload:
             name = path.decode()
-            for container in self._library.containers:
+            for container in await self._library.settled(PATIENCE):
                 if container.file_name == name:
                     return await _available(self._library, container.id, self._library.picture(name))
             raise _NotHere(404, "there is no such file")

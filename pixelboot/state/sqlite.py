@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Self
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 
 from pixelboot.leases.memory import MemoryLeases
 from pixelboot.outcome import Outcome
@@ -29,7 +29,12 @@ class SqliteLeases(MemoryLeases):
         store = cls(reactor, path, report)
 
         async def opened() -> Self:
-            await store._journal.open()
+            try:
+                await store._journal.open()
+            except CancelledError:
+                # Nothing is left behind: neither the helper nor what it holds.
+                await store.close()
+                raise
             return store
 
         return Deferred.fromCoroutine(opened())
