@@ -3,6 +3,9 @@
 Write-ahead log, ``synchronous=FULL``: a transaction is on disk when `Database.commit` returns, at the cost of one sync.
 The file is locked as long as it is open, so that no two processes ever write it; a second one waits a while for the
 first to end, which is how a new server takes over from one that was killed.
+
+SQLite goes on writing to a file that was deleted or replaced under it, and does not look whether one was cut short.
+`Database.check` looks, around every commit, so that nothing is called durable that a restart would not find.
 """
 
 from __future__ import annotations
@@ -26,6 +29,12 @@ LOCK_PATIENCE = 10.0
 SCHEMA = Path(__file__).parent / "schema"
 """The folder with the schema: 001-….sql makes version 1 of nothing, 002-….sql version 2 of 1, and so on."""
 
+LOG_LIMIT = 16 << 20
+"""Octets of the write-ahead log that SQLite keeps when it begins it anew; only what is beyond is cut off."""
+
+REMEDY = ": put back a copy, or move it away together with its -wal to start without leases"
+"""What to do about a damaged file when no server holds the leases."""
+
 _UPSERT = """
     INSERT INTO lease (address, identity, hwaddr, state, started_at, expires_at, hostname) VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (address) DO UPDATE SET
@@ -36,15 +45,22 @@ _DELETE = "DELETE FROM lease WHERE address = ?"
 _SELECT = "SELECT address, identity, hwaddr, state, started_at, expires_at, hostname FROM lease"
 
 
+class DatabaseDamaged(StateUnusable):
+    """The file is no sound database."""
+
+
+class DatabaseLost(StateUnusable):
+    """The open file is not the one a restart would find, or not all of it is there."""
+
+
 class Database:
     """An open database of leases."""
 
-    def __init__(self, connection: sqlite3.Connection, path: str, created: bool) -> None:
-        """Take over an open connection.  Use `open`."""
+    def __init__(self, connection: sqlite3.Connection, path: str, file: os.stat_result) -> None:
+        """Take over an open connection to `file`.  Use `open`."""
         self._connection = connection
         self._path = path
-        self.created = created
-        """Whether there was none before."""
+        self._seen = {path: file}
 
     @classmethod
     def open(cls, path: str, patience: float = LOCK_PATIENCE) -> Self:
@@ -53,12 +69,17 @@ class Database:
         Raises `StateUnusable`: it cannot be opened, is another process's, damaged, not ours, or of a newer version.
         """
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as problem:
             raise StateUnusable(f"{path} cannot be opened: {problem.strerror}") from problem
+        file = os.fstat(fd)
+        os.close(fd)
         connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
         try:
-            return cls(connection, path, _prepare(connection, path))
+            _prepare(connection, path)
+            database = cls(connection, path, file)
+            database.check()
+            return database
         except sqlite3.Error as problem:
             connection.close()
             raise _unusable(path, problem) from problem
@@ -76,8 +97,10 @@ class Database:
             raise _unusable(self._path, problem) from problem
 
     def commit(self, groups: Iterable[Iterable[Row]]) -> None:
-        """Make rows durable, in this order, all or none.  Raises `sqlite3.Error`."""
+        """Make rows durable, in this order, all or none.  Raises `sqlite3.Error` and `DatabaseLost`."""
         execute = self._connection.execute
+        # Before, too: writing fills up a file that was cut short, and afterwards it looks as long as it should be.
+        self.check()
         execute("BEGIN IMMEDIATE")
         try:
             for rows in groups:
@@ -89,14 +112,54 @@ class Database:
             with suppress(sqlite3.Error):
                 execute("ROLLBACK")
             raise
+        self.check()
+
+    def check(self) -> None:
+        """Raise `DatabaseLost` when file or log were deleted, replaced or cut short by somebody else.
+
+        Nothing may be done with the database then, not even `close`: SQLite would delete a log that is not its own.
+        """
+        for path in (self._path, f"{self._path}-wal"):
+            known = self._seen.get(path)
+            try:
+                now = os.stat(path)
+            except FileNotFoundError:
+                if known is not None:
+                    raise DatabaseLost(f"{path} was deleted while it was in use") from None
+                continue  # SQLite makes the log when it first has something to write.
+            except OSError as problem:
+                raise DatabaseLost(f"{path} cannot be looked at any more: {problem.strerror}") from problem
+            if known is not None and (now.st_dev, now.st_ino) != (known.st_dev, known.st_ino):
+                raise DatabaseLost(f"{path} was replaced by another file while it was in use")
+            # The file itself never shrinks, since nothing here vacuums it.
+            if known is not None and now.st_size < (
+                known.st_size if path == self._path else min(known.st_size, LOG_LIMIT)
+            ):
+                raise DatabaseLost(f"{path} was cut from {known.st_size} to {now.st_size} octets while it was in use")
+            self._seen[path] = now
 
     def close(self) -> None:
         """Write the log back into the file and let go of it."""
         self._connection.close()
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> bool:
-    """Lock, examine and update the database; whether it was made just now."""
+def set_aside(path: str) -> str:
+    """Rename a damaged database and its log, so that a new one can be made; its new name.  Raises `StateUnusable`."""
+    number = 1
+    while os.path.lexists(aside := f"{path}.damaged-{number}"):
+        number += 1
+    try:
+        os.rename(path, aside)
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                os.rename(path + suffix, aside + suffix)
+    except OSError as problem:
+        raise StateUnusable(f"{path} is damaged and cannot be set aside: {problem.strerror}") from problem
+    return aside
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    """Lock, examine and update the database."""
 
     def pragma(text: str) -> Any:
         return connection.execute(f"PRAGMA {text}").fetchone()[0]
@@ -106,8 +169,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> bool:
     connection.execute("ROLLBACK")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     version, application = pragma("user_version"), pragma("application_id")
-    created: bool = tables == 0 and version == 0
-    if not created and application != APPLICATION_ID:
+    if (tables or version) and application != APPLICATION_ID:
         raise StateUnusable(f"{path} is a database of another program")
     steps = sorted(SCHEMA.glob("*.sql"))
     if version > len(steps):
@@ -119,13 +181,12 @@ def _prepare(connection: sqlite3.Connection, path: str) -> bool:
     if (mode := pragma("journal_mode = WAL")) != "wal":
         raise StateUnusable(f"{path} is on a file system where SQLite cannot keep a write-ahead log (it says {mode})")
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(f"PRAGMA journal_size_limit = {16 << 20}")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     for number, step in enumerate(steps[version:], version + 1):
         connection.executescript(
             f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{step.read_text('utf-8')}\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"
         )
-    return created
 
 
 def _unusable(path: str, problem: sqlite3.Error) -> StateUnusable:
@@ -138,8 +199,5 @@ def _unusable(path: str, problem: sqlite3.Error) -> StateUnusable:
     return StateUnusable(f"{path} cannot be used: {problem}")
 
 
-def _damaged(path: str, detail: str) -> StateUnusable:
-    return StateUnusable(
-        f"{path} is damaged ({detail}): put back a copy, or move it away together with {path}-wal"
-        " to start without leases"
-    )
+def _damaged(path: str, detail: str) -> DatabaseDamaged:
+    return DatabaseDamaged(f"{path} is damaged ({detail}){REMEDY}")

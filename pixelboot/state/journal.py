@@ -1,9 +1,9 @@
 """The server's side of the helper process: changes go in, and come to be on disk, whatever becomes of the helper.
 
 The journal remembers, an address at a time, every change that is not known to be on disk.  When the helper dies or
-cannot write, who waits is told so at once, and the changes go to the next helper before anything else: memory and disk
-never tell different stories for long.  While there is no helper, everything that would have to wait fails at once; a
-machine that gets no answer asks again.
+cannot write, who waits is told so at once, and the next helper gets everything before anything else, whatever has
+become of the file meanwhile: memory and disk never tell different stories for long.  While there is no helper,
+everything that would have to wait fails at once; a machine that gets no answer asks again.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Journal:
     ) -> None:
         """`load` takes what is on disk at the start, some leases at a time.
 
-        `everything` gives what shall be on disk: it is written again when the database has vanished.
+        `everything` gives what shall be on disk: every new helper writes it again.
         """
         self._reactor = reactor
         self._path = path
@@ -100,6 +100,9 @@ class Journal:
         self._helper: HelperProcess | None = None
         self._timers: dict[Callable[[], None], IDelayedCall] = {}
         self._pause = FIRST_PAUSE
+        self._failed = False
+        self._last_chance = True
+        self._on_disk: set[int] = set()
         self._lost_at: float | None = None
         self._number = 0
         self._unsaved: dict[int, Lease | None] = {}
@@ -167,9 +170,12 @@ class Journal:
             self._loading.cancel()
         elif self._phase is _Phase.LOST:
             self._phase = _Phase.CLOSING
-            self._kill()
+            self._after(CLOSE_PATIENCE, self._kill)
+            self._stop(self._start)
             if self._helper is None:
-                self._closed()
+                self._end(self._why)
+            else:
+                self._kill()
         self._why = "it is closed"
         return closed
 
@@ -181,29 +187,39 @@ class Journal:
             case ["saved", int(number)]:
                 self._saved(number)
             case ["failed", int(), str(text)]:
+                self._failed = True
                 self._give_up(text)
-            case ["ready", bool(created)]:
-                self._opened(created)
+            case ["ready"] if self._helper is not None:
+                self._on_disk = set()
+                self._helper.send(encode("load"))
+            case ["rows", list(rows)] if self._phase is not _Phase.LOADING:
+                self._on_disk.update(row[0] for row in rows)
             case ["rows", list(rows)]:
                 try:
                     self._load(list(map(lease_of, rows)))
                 except Malformed as problem:
                     self._give_up(f"{self._path} is damaged: {problem}")
             case ["loaded"]:
-                self._ready()
-                self._loading.callback(None)
+                self._loaded()
             case ["unusable", str(text)]:
                 self._reason = text
             case _:
                 self._give_up(f"the helper sent {str(message)[:80]!r}")
 
-    def _opened(self, created: bool) -> None:
-        if self._phase is _Phase.LOADING and self._helper is not None:
-            self._helper.send(encode("load"))
-        elif self._phase is _Phase.LOST:
-            if created:
-                self._unsaved = {**self._everything(), **self._unsaved}
+    def _loaded(self) -> None:
+        """At the start the leases come from the disk; later memory is right, whatever the file holds."""
+        if self._phase is _Phase.LOADING:
             self._ready()
+            self._loading.callback(None)
+            return
+        nobody: dict[int, Lease | None] = dict.fromkeys(self._on_disk)
+        self._unsaved = {**nobody, **self._everything(), **self._unsaved}
+        if self._phase is _Phase.LOST:
+            self._ready()
+        elif self._phase is _Phase.CLOSING and self._helper is not None:
+            self._stop(self._late)
+            self._flush()
+            self._helper.finish()
 
     def _ready(self) -> None:
         self._stop(self._late)
@@ -232,7 +248,7 @@ class Journal:
             self._phase = _Phase.CLOSED
             self._loading.errback(StateUnusable(why if self._path in why else f"{self._path}: {why} {self._said}"))
         elif self._phase is _Phase.CLOSING:
-            self._closed()
+            self._end(why)
         elif self._phase is not _Phase.CLOSED:
             # Everything is in order before anybody is told: who hears of it may close the journal.
             pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
@@ -246,7 +262,7 @@ class Journal:
         """Start a helper."""
         helper = HelperProcess(self._heard, self._complained, self._ended)
         try:
-            helper.start(self._reactor, self._path)
+            helper.start(self._reactor, self._path, self._phase is not _Phase.LOADING)
         except OSError as problem:
             self._said = str(problem)
             self._ended("cannot be started")
@@ -292,6 +308,7 @@ class Journal:
             done += self._sent.popleft().waiters
         self._waiting -= len(done)
         self._pause = FIRST_PAUSE
+        self._failed = False
         self._recovered()
         for waiter in done:
             waiter.callback(None)
@@ -332,6 +349,16 @@ class Journal:
         """Nobody wants the leases any more."""
         self._phase = _Phase.CLOSING
         self._kill()
+
+    def _end(self, why: str) -> None:
+        """There is no helper any more, and none shall be; but one that could not write gets one successor."""
+        if self._failed and self._last_chance:
+            self._last_chance = False
+            self._report(StoreLost(self._path, why, 0.0))
+            self._lose(why)
+            self._start()
+        else:
+            self._closed()
 
     def _closed(self) -> None:
         """The helper has ended, and no other one will start."""

@@ -78,4 +78,4 @@ class StoreUnsaved(Outcome):
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{self.path} could not be written: {self.count} changes of leases, none of them promised, are lost"
+        return f"{self.path} could not be written: {self.count} changes of leases are lost"

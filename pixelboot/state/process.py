@@ -41,15 +41,18 @@ class HelperProcess(ProcessProtocol):
         self._line = b""
         self._deaf = False
 
-    def start(self, reactor: IReactorProcess, path: str) -> None:
-        """Start the process for the database `path`.  Raises `OSError` when the system has no room for it."""
+    def start(self, reactor: IReactorProcess, path: str, again: bool = False) -> None:
+        """Start the process for the database `path`, `again` if the server holds all leases already.
+
+        Raises `OSError` when the system has no room for it.
+        """
         # The helper shall import this pixelboot, wherever the server runs and however it was found.
         package_root = str(Path(__file__).resolve().parents[2])
         search = os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")]))
         reactor.spawnProcess(
             self,
             sys.executable,
-            [sys.executable, "-P", "-m", MODULE, path],
+            [sys.executable, "-P", "-m", MODULE, path, *(["again"] if again else [])],
             env={**os.environ, "PYTHONPATH": search},
         )
 

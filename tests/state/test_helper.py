@@ -46,9 +46,9 @@ class HelperTests(SynchronousTestCase):
         answers, status, errors = self.ask(
             encode("commit", 1, [LEASE]), encode("commit", 2, [[8, *LEASE[1:]]]), encode("commit", 3, [[7]])
         )
-        self.assertEqual((answers[0], answers[-1], status, errors), (["ready", True], ["saved", 3], 0, ""))
+        self.assertEqual((answers[0], answers[-1], status, errors), (["ready"], ["saved", 3], 0, ""))
         answers, status, errors = self.ask(encode("load"), rest=encode("commit", 9, [[8]])[:-1])
-        self.assertEqual(answers, [["ready", False], ["rows", [[8, *LEASE[1:]]]], ["loaded"]])
+        self.assertEqual(answers, [["ready"], ["rows", [[8, *LEASE[1:]]]], ["loaded"]])
         self.assertEqual((status, errors), (0, ""))
 
     def test_failure(self) -> None:

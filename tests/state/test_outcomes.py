@@ -35,7 +35,7 @@ class OutcomeTests(SynchronousTestCase):
                 StoreUnsaved("/s/leases.sqlite", 3),
                 "state.StoreUnsaved",
                 "error",
-                "/s/leases.sqlite could not be written: 3 changes of leases, none of them promised, are lost",
+                "/s/leases.sqlite could not be written: 3 changes of leases are lost",
             ),
         ):
             self.assertEqual((outcome.counter(), outcome.severity, outcome.summary()), (name, severity, line))
