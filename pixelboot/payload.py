@@ -28,10 +28,13 @@ class Payload(Protocol):
         """
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most `size` octets from `offset`; fewer only at the end or when the file was truncated meanwhile."""
+        """At most `size` octets from `offset`; fewer only at the end or when there are fewer than there were.
+
+        :raises OSError: if they cannot be read, or are no longer those that the entity tag means.
+        """
 
     def fileno(self) -> int | None:
-        """A descriptor the kernel can send from, or None when the octets are in memory."""
+        """A descriptor of the octets, or None when they are in memory.  Only `read` notices that they changed."""
 
     def close(self) -> None:
         """Give back what the payload holds.  May be called more than once."""

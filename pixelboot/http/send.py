@@ -2,7 +2,8 @@
 
 The producer writes one block, waits until the kernel has taken it, and writes the next: a connection holds one block
 of memory, and connections take turns.  A payload that turns out shorter than it said when the answer began ends in
-`Truncated`, and then the connection has to be broken off, for its length was promised.
+`Truncated`, one that cannot be read or is no longer what it was in its OSError, and then the connection has to be
+broken off, for length and octets were promised.
 
 Blocks are read on the reactor's thread.  They come from the page cache, where decoding has just put them, at less than
 50 µs each; from a cold disk they may take longer.

@@ -3,7 +3,7 @@
     index/STAMP              which picture a file held when it was in this state: the SHA-256 of the file
     SHA256/finding.json      what the decoder found out about that picture, sound or damaged
     SHA256/kernel, initrd    its parts, verified
-    tmp-…                    something that is being written, or was when the decoder died
+    tmp-PID-…                something that this process is writing, or was when it died
 
 Everything is written aside, synced and renamed: what is in place is whole.  It is a cache all the same: sizes are
 compared before use, whatever does not fit counts as absent, and what another version of pixelboot wrote is made anew.
@@ -11,6 +11,7 @@ compared before use, whatever does not fit counts as absent, and what another ve
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -25,6 +26,9 @@ from pixelboot.malformed import Malformed
 
 FINDING = "finding.json"
 
+RESERVE = 256 << 20
+"""Octets that the cache leaves free for the rest of the server, or a twentieth of the file system when that is less."""
+
 _SHA256 = re.compile("[0-9a-f]{64}")
 _TEMPORARY = "tmp-"
 
@@ -37,13 +41,31 @@ class Cache:
         self.folder = folder
         self._index = os.path.join(folder, "index")
 
-    def prepare(self) -> None:
-        """Make the folder, and remove what a decoder that died left half-written.  No decoder may be running."""
+    def make(self) -> None:
+        """Make the folder, if it is not there."""
         os.makedirs(self._index, mode=0o700, exist_ok=True)
+
+    def prepare(self) -> None:
+        """Make the folder, and remove what was left half-written.  No decoder may be running."""
+        self.make()
+        self._clear(_TEMPORARY)
+
+    def clear(self, pid: int) -> None:
+        """Remove what the process with this number, which has ended, left half-written."""
+        with suppress(FileNotFoundError):
+            self._clear(f"{_TEMPORARY}{pid}-")
+
+    def _clear(self, prefix: str) -> None:
         for folder in (self.folder, self._index):
             for name in os.listdir(folder):
-                if name.startswith(_TEMPORARY):
+                if name.startswith(prefix):
                     _remove(os.path.join(folder, name))
+
+    def has_room(self, size: int) -> bool:
+        """Whether the file system can take `size` octets more and still keep its `RESERVE`."""
+        status = os.statvfs(self.folder)
+        whole, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+        return whole == 0 or free - size >= min(RESERVE, whole // 20)  # 0: one that does not count its blocks
 
     def recall(self, stamp: Stamp) -> Finding | None:
         """What was found out about the picture in a file of this state; None when it must be decoded."""
@@ -67,12 +89,17 @@ class Cache:
         return finding if sound and all(sizes[part.name] == part.size for part in finding.parts) else None
 
     def open_part(self, finding: Finding, name: str) -> int | None:
-        """A descriptor of the part, for reading; None when it is not there as it should be."""
+        """A descriptor of the part, for reading; None when it is not there as it should be.
+
+        :raises OSError: if it cannot be opened now, although it may be there.
+        """
         part = finding.part(name)
         try:
             descriptor = os.open(self._part(finding.sha256, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError:
-            return None
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                return None
+            raise
         if part is None or os.fstat(descriptor).st_size != part.size:
             os.close(descriptor)
             return None
@@ -81,7 +108,7 @@ class Cache:
     @contextmanager
     def building(self) -> Iterator[str]:
         """A new folder to write parts into; what is left of it at the end is removed."""
-        folder = tempfile.mkdtemp(prefix=_TEMPORARY, dir=self.folder)
+        folder = tempfile.mkdtemp(prefix=_own(), dir=self.folder)
         try:
             yield folder
         finally:
@@ -100,7 +127,7 @@ class Cache:
 
     def remember(self, stamp: Stamp, sha256: str) -> None:
         """Note that a file of this state holds the picture with this digest."""
-        descriptor, path = tempfile.mkstemp(prefix=_TEMPORARY, dir=self._index)
+        descriptor, path = tempfile.mkstemp(prefix=_own(), dir=self._index)
         with os.fdopen(descriptor, "wb") as file:
             file.write(f"{__version__} {sha256}".encode("ascii"))
         os.rename(path, os.path.join(self._index, str(stamp)))
@@ -119,6 +146,11 @@ class Cache:
         return os.path.join(self.folder, sha256, name)
 
 
+def _own() -> str:
+    """How the names begin under which this process writes."""
+    return f"{_TEMPORARY}{os.getpid()}-"
+
+
 def _remove(path: str) -> None:
     """Remove a file or a folder, if it is there; a folder is first renamed, so that no half of it is ever in place."""
     try:
@@ -128,7 +160,7 @@ def _remove(path: str) -> None:
     except IsADirectoryError:
         aside = path
         if not os.path.basename(path).startswith(_TEMPORARY):
-            aside = tempfile.mkdtemp(prefix=_TEMPORARY, dir=os.path.dirname(path))
+            aside = tempfile.mkdtemp(prefix=_own(), dir=os.path.dirname(path))
             os.rename(path, aside)
         shutil.rmtree(aside)
 

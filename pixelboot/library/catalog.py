@@ -15,9 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pixelboot.library.finding import State
+from pixelboot.library.finding import Finding, State
 
 SUFFIX = ".rts.png"
+
+LARGEST_PICTURE = 2 << 30
+"""Octets of a file above which it is not even read: the largest container is 1 GiB of pixels and what PNG adds."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -95,7 +98,7 @@ class Container:
     """``ready``; ``decoding`` while it is found out; ``damaged`` when nothing of it is offered to a machine."""
 
     reason: str
-    """Why it is damaged."""
+    """Why it is damaged, or cannot be decoded yet."""
 
     name: str
     """Its name, for people."""
@@ -117,6 +120,25 @@ class Container:
 
     parts: tuple[tuple[str, int], ...]
     """Name (``kernel``, ``initrd``) and size in octets of what can be booted."""
+
+    @classmethod
+    def of(cls, seen: Seen, finding: Finding) -> Container:
+        """The container in this file, of which that was found out."""
+        return cls(
+            id=identify(seen.file_name),
+            file_name=seen.file_name,
+            size=seen.stamp.size if seen.stamp else 0,
+            modified_at=seen.stamp.mtime_ns / 1e9 if seen.stamp else 0.0,
+            state=finding.state,
+            reason=finding.reason,
+            name=finding.name,
+            description=finding.description,
+            distro=finding.distro,
+            architecture=finding.architecture,
+            kernel_version=finding.kernel_version,
+            cmdline=finding.cmdline,
+            parts=tuple((part.name, part.size) for part in finding.parts),
+        )
 
 
 def identify(file_name: str) -> str:
@@ -184,7 +206,7 @@ def _folder(root: str) -> Iterator[int]:
 
 
 def _resolved(folder: int, name: str) -> tuple[str, os.stat_result]:
-    """The regular file that is meant by `name`: itself, or what it links to by a bare name."""
+    """The regular file of a bearable size that is meant by `name`: itself, or what it links to by a bare name."""
     status = os.stat(name, dir_fd=folder, follow_symlinks=False)
     if stat.S_ISLNK(status.st_mode):
         name = os.readlink(name, dir_fd=folder)
@@ -196,4 +218,6 @@ def _resolved(folder: int, name: str) -> tuple[str, os.stat_result]:
             raise Unreadable("it is a link that leads nowhere") from None
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("it is not a regular file")
+    if status.st_size > LARGEST_PICTURE:
+        raise Unreadable(f"its {status.st_size} octets are more than any container has")
     return name, status

@@ -43,6 +43,10 @@ class Changed(Exception):
     """The file changed while it was read."""
 
 
+class NoRoom(Exception):
+    """The file system of the cache is too full to take the parts."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Decode the picture on standard input."""
     parser = argparse.ArgumentParser(
@@ -59,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             decode(file, Cache(args.cache), say, args.side_limit)
     except Changed:
         return _fail("the file changed while it was read")
+    except NoRoom:
+        return _fail("there is not enough room in the cache")
     except MemoryError:
         return _fail("there is not enough memory to decode it")
     except OSError as error:
@@ -70,6 +76,7 @@ def decode(file: BinaryIO, cache: Cache, say: Callable[[Finding], None], side_li
     """Find out all about the picture in `file`, which has a descriptor; the last finding that is said is final.
 
     :raises Changed: if somebody wrote to the file meanwhile; then nothing is kept.
+    :raises NoRoom: if its parts would leave too little free where the cache is.
     """
     stamp = Stamp.of(os.fstat(file.fileno()))
     picture, finding = _examined(file, side_limit)
@@ -80,6 +87,8 @@ def decode(file: BinaryIO, cache: Cache, say: Callable[[Finding], None], side_li
         say(finding)
         with cache.building() as folder:
             if picture is not None:
+                if not cache.has_room(sum(part.size for part in finding.parts)):
+                    raise NoRoom
                 limit_memory(ROOM + picture.layout.side**2 * PIXEL)
                 finding = _unpacked(file, picture, finding, folder)
             _assert_unchanged(file, stamp)

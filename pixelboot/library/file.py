@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from dataclasses import replace
 
+from pixelboot.library.catalog import Stamp
 from pixelboot.payload import strong_etag
 
 
 class FilePayload:
-    """An open file as a `pixelboot.payload.Payload`: what is renamed over it meanwhile does not touch it."""
+    """An open file as a `pixelboot.payload.Payload`.
 
-    def __init__(self, descriptor: int, media_type: str, modified_at: float, sha256: str) -> None:
-        """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets."""
+    What is renamed over it meanwhile does not touch it, nor does its deletion.  What is written into it does: from then
+    on nothing can be read, for its octets are no longer those that the entity tag means.  Another name or other
+    permissions count as writing, because a time of writing that was set back looks the same.
+    """
+
+    def __init__(
+        self, descriptor: int, media_type: str, modified_at: float, sha256: str, stamp: Stamp | None = None
+    ) -> None:
+        """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is."""
+        status = os.fstat(descriptor)
         self._descriptor = descriptor
         self._sha256 = sha256
-        self.size = os.fstat(descriptor).st_size
+        self._stamp = stamp or Stamp.of(status)
+        self._links = status.st_nlink
+        self.size = self._stamp.size
         self.media_type = media_type
         self.modified_at: float | None = modified_at
 
@@ -23,8 +36,17 @@ class FilePayload:
         return strong_etag(self._sha256)
 
     def read(self, offset: int, size: int) -> bytes:
-        """See `Payload.read`.  Reads from the disk: what is large is better sent from `fileno` by the kernel."""
-        return os.pread(self._descriptor, min(size, max(self.size - offset, 0)), offset)
+        """See `Payload.read`; OSError (ESTALE) when the file is not what it was."""
+        octets = os.pread(self._descriptor, min(size, max(self.size - offset, 0)), offset)
+        # Looked at afterwards: the kernel changes the times of a file before it changes its octets.
+        status = os.fstat(self._descriptor)
+        stamp = Stamp.of(status)
+        if status.st_nlink != self._links and replace(stamp, ctime_ns=self._stamp.ctime_ns) == self._stamp:
+            # It was deleted, or another was renamed over it; of all its times that changes the ctime alone.
+            self._stamp, self._links = stamp, status.st_nlink
+        if stamp != self._stamp:
+            raise OSError(errno.ESTALE, "the file was changed while it was read")
+        return octets
 
     def fileno(self) -> int | None:
         """See `Payload.fileno`."""

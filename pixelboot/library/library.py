@@ -25,7 +25,13 @@ from pixelboot.library.cache import Cache
 from pixelboot.library.catalog import Container, Seen, Stamp, Unreadable, identify, look, open_picture
 from pixelboot.library.file import FilePayload
 from pixelboot.library.finding import Finding
-from pixelboot.library.outcomes import ContainerDamaged, ContainerGone, ContainerReady, FolderUnreadable
+from pixelboot.library.outcomes import (
+    ContainerDamaged,
+    ContainerGone,
+    ContainerPostponed,
+    ContainerReady,
+    FolderUnreadable,
+)
 from pixelboot.library.worker import Decoders, Job
 from pixelboot.outcome import Outcome
 
@@ -35,9 +41,10 @@ POLL = 2.0
 SETTLE = 1.0
 """Seconds that a file must not have changed before it is offered: until then somebody may still be copying it."""
 
-RETRY = 60.0
-"""Seconds until a picture is tried again whose decoder failed for no fault of the picture."""
+RETRY = 10.0
+"""Seconds until a picture is tried again whose decoder failed; each time twice as many, up to `RETRY_LIMIT`."""
 
+RETRY_LIMIT = 600.0
 
 _log = Logger(namespace="pixelboot.library")
 
@@ -111,7 +118,7 @@ class Library(Service):
             await waiting
         for entry in list(self._entries.values()):
             with suppress(Unavailable):
-                await self._until(entry, lambda entry: bool(entry.finding.parts) or entry.finding.state != "decoding")
+                await self._until(entry, lambda entry: bool(entry.finding.parts) or entry.decided)
 
     def find(self, id: str) -> Container | None:  # noqa: A002
         """The container with this id."""
@@ -121,20 +128,25 @@ class Library(Service):
     async def part(self, id: str, name: str) -> FilePayload:  # noqa: A002
         """The kernel or the initrd of a container, verified; waits while it is being decoded.
 
-        :raises Unavailable: if there is none, or the container is damaged.
+        :raises Unavailable: if there is none, the container is damaged, or it cannot be had now.
         """
         for _ in range(2):
             entry = self._by_id.get(id)
             if entry is None:
                 raise Unavailable("there is no such container")
-            await self._until(entry, lambda entry: entry.finding.state != "decoding")
+            await self._until(entry, lambda entry: entry.decided)
             finding = entry.finding
+            if finding.state == "decoding":
+                raise Unavailable(f"the container cannot be decoded now: {finding.reason}")
             if finding.state == "damaged":
                 raise Unavailable(f"the container is damaged: {finding.reason}")
             part = finding.part(name)
             if part is None:
                 raise Unavailable(f"the container has no {name}")
-            descriptor = self._cache.open_part(finding, name)
+            try:
+                descriptor = self._cache.open_part(finding, name)
+            except OSError as error:
+                raise Unavailable(f"the {name} cannot be opened now: {error.strerror}") from None
             if descriptor is not None:
                 return FilePayload(descriptor, "application/octet-stream", entry.container.modified_at, part.sha256)
             await self._until(entry, lambda entry: entry.job is None)
@@ -157,10 +169,11 @@ class Library(Service):
             descriptor = open_picture(self._root, file_name)
         except Unreadable as error:
             raise Unavailable(str(error)) from None
-        if Stamp.of(os.fstat(descriptor)) != entry.seen.stamp:
+        stamp = entry.seen.stamp
+        if Stamp.of(os.fstat(descriptor)) != stamp:
             os.close(descriptor)
             raise Unavailable("the picture is being replaced")
-        return FilePayload(descriptor, "image/png", entry.container.modified_at, entry.finding.sha256)
+        return FilePayload(descriptor, "image/png", entry.container.modified_at, entry.finding.sha256, stamp)
 
     def startService(self) -> None:
         """Begin to look."""
@@ -214,6 +227,7 @@ class Library(Service):
         if not self._prepared:
             self._cache.prepare()
             self._prepared = True
+        self._cache.make()  # somebody may have deleted it since
         if kept is not None:
             self._cache.sweep(*kept)
         found: list[tuple[Seen, Finding | None]] = []
@@ -269,7 +283,7 @@ class Library(Service):
             self._by_id[entry.id] = entry
         elif entry.job is not None:
             self._decoders.drop(entry.job)
-        entry.seen, entry.job, entry.retry_at, entry.reported = seen, None, None, None
+        entry.seen, entry.job, entry.retry_at, entry.failures, entry.reported = seen, None, None, 0, None
         self._sweep_due = True
         if seen.stamp is None:
             finding = Finding("damaged", reason=seen.problem)
@@ -298,19 +312,23 @@ class Library(Service):
                 lambda problem: self._ended(entry, problem),
             )
             entry.retry_at = None
+            with suppress(OSError):  # which the decoder will tell
+                self._cache.make()
             self._found(entry, Finding())
             self._decoders.add(entry.job)
 
     def _found(self, entry: _Entry, finding: Finding) -> None:
         """More is known about a picture."""
         entry.finding = finding
-        entry.container = _container(entry.id, entry.seen, finding)
+        entry.container = Container.of(entry.seen, finding)
         self._sorted = None
         outcome: Outcome | None = None
         if finding.state == "ready":
             outcome = ContainerReady(entry.seen.file_name, entry.id, entry.container.parts)
         elif finding.state == "damaged":
             outcome = ContainerDamaged(entry.seen.file_name, finding.reason)
+        elif entry.retry_at is not None:
+            outcome = ContainerPostponed(entry.seen.file_name, finding.reason)
         if outcome is not None and outcome != entry.reported:
             entry.reported = outcome
             self._report(outcome)
@@ -320,8 +338,9 @@ class Library(Service):
         """A decoder is done; if it failed, so that nothing is known for certain, it is tried again later."""
         entry.job = None
         if problem is not None and entry.finding.state == "decoding":
-            entry.retry_at = self._clock.seconds() + RETRY
-            self._found(entry, replace(entry.finding, state="damaged", reason=problem, parts=()))
+            entry.retry_at = self._clock.seconds() + min(RETRY * 2**entry.failures, RETRY_LIMIT)
+            entry.failures = min(entry.failures + 1, 10)
+            self._found(entry, replace(entry.finding, reason=problem))
         entry.tell()
 
     async def _until(self, entry: _Entry, condition: Callable[[_Entry], bool]) -> None:
@@ -343,11 +362,17 @@ class _Entry:
         self.id = identify(seen.file_name)
         self.seen = seen
         self.finding = Finding()
-        self.container = _container(self.id, seen, self.finding)
+        self.container = Container.of(seen, self.finding)
         self.job: Job | None = None
         self.retry_at: float | None = None
+        self.failures = 0
         self.reported: Outcome | None = None
         self._waiting: list[Deferred[None]] = []
+
+    @property
+    def decided(self) -> bool:
+        """Whether there is nothing to wait for: it is ready, damaged, or postponed."""
+        return self.finding.state != "decoding" or self.retry_at is not None
 
     def change(self) -> Deferred[None]:
         """Fires when something about it changes; may be cancelled."""
@@ -364,21 +389,3 @@ class _Entry:
 
 _Kept = tuple[set[Stamp], set[str]]
 """Which states of files and which pictures the cache shall keep."""
-
-
-def _container(id: str, seen: Seen, finding: Finding) -> Container:  # noqa: A002
-    return Container(
-        id=id,
-        file_name=seen.file_name,
-        size=seen.stamp.size if seen.stamp else 0,
-        modified_at=seen.stamp.mtime_ns / 1e9 if seen.stamp else 0.0,
-        state=finding.state,
-        reason=finding.reason,
-        name=finding.name,
-        description=finding.description,
-        distro=finding.distro,
-        architecture=finding.architecture,
-        kernel_version=finding.kernel_version,
-        cmdline=finding.cmdline,
-        parts=tuple((part.name, part.size) for part in finding.parts),
-    )

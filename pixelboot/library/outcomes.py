@@ -47,6 +47,20 @@ class ContainerDamaged(_ContainerOutcome):
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerPostponed(_ContainerOutcome):
+    """A container could not be decoded, perhaps for no fault of its own; it is tried again."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    reason: str
+    """Why; untrusted text may be in it."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{printable(self.file_name)} cannot be decoded now, later again: {printable(self.reason, 400)}"
+
+
+@dataclass(frozen=True, slots=True)
 class ContainerGone(_ContainerOutcome):
     """A container's file was deleted or renamed."""
 

@@ -14,8 +14,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ProcessDone, ProcessExitedAlready, ProcessTerminated
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ProcessProtocol
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pixelboot.library.cache import Cache
 from pixelboot.library.catalog import Stamp, Unreadable
 from pixelboot.library.finding import LINE_LIMIT, Finding
 from pixelboot.malformed import Malformed
@@ -23,10 +26,15 @@ from pixelboot.malformed import Malformed
 PATIENCE = 120.0
 """Seconds that a decoder may take, besides one for every megabyte of the picture."""
 
+SIZE_PATIENCE = 1800.0
+"""Seconds that the size of a picture may add at most."""
+
 AT_ONCE = max(1, min(2, (os.cpu_count() or 1) - 1))
 """Decoders that run side by side: one processor is left for the machines that boot."""
 
 _STDERR_LIMIT = 4096
+
+_log = Logger(namespace="pixelboot.library")
 
 
 class Job:
@@ -52,7 +60,7 @@ class Decoders:
     def __init__(self, reactor: Any, cache: str, at_once: int = AT_ONCE) -> None:
         """The reactor makes processes and timers; `cache` is the folder that the decoders write into."""
         self._reactor = reactor
-        self._cache = cache
+        self._cache = Cache(cache)
         self._at_once = at_once
         self._queue: deque[Job] = deque()
         self._running: dict[Job, _Decoder] = {}
@@ -104,11 +112,20 @@ class Decoders:
                 if Stamp.of(os.fstat(descriptor)) != job.stamp:
                     job.ended("the file was replaced before it could be read")
                     continue
-                self._running[job] = _Decoder(self._reactor, job, self._cache, descriptor, self._end)
+                self._running[job] = _Decoder(self._reactor, job, self._cache.folder, descriptor, self._clear)
             except OSError as error:
                 job.ended(f"no decoder can be started: {error}")
             finally:
                 os.close(descriptor)
+
+    def _clear(self, job: Job, pid: int, problem: str | None) -> None:
+        """A process has ended; one that failed may have left something in the cache."""
+        if problem is None:
+            self._end(job, None)
+            return
+        cleared = deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._cache.clear, pid)
+        cleared.addErrback(lambda failure: _log.failure("what a decoder left cannot be removed", failure))
+        cleared.addCallback(lambda _: self._end(job, problem))
 
     def _end(self, job: Job, problem: str | None) -> None:
         del self._running[job]
@@ -131,7 +148,7 @@ class _Decoder(ProcessProtocol):
     """One process: its lines, its time and its end."""
 
     def __init__(
-        self, reactor: Any, job: Job, cache: str, descriptor: int, ended: Callable[[Job, str | None], None]
+        self, reactor: Any, job: Job, cache: str, descriptor: int, ended: Callable[[Job, int, str | None], None]
     ) -> None:
         self._job = job
         self._ended = ended
@@ -152,7 +169,8 @@ class _Decoder(ProcessProtocol):
             env=environment,
             childFDs={0: descriptor, 1: "r", 2: "r"},
         )
-        patience = PATIENCE + job.stamp.size / 1e6
+        self._pid: int = self._process.pid
+        patience = PATIENCE + min(job.stamp.size / 1e6, SIZE_PATIENCE)
         self._timer: IDelayedCall = reactor.callLater(patience, self._give_up, f"it took longer than {patience:.0f} s")
 
     def kill(self) -> None:
@@ -190,7 +208,7 @@ class _Decoder(ProcessProtocol):
             problem = said[-1] if code == 1 and said else f"it ended with status {code}"
         elif problem is None and (self._last is None or self._last.state == "decoding" or self._line):
             problem = "it ended without a result"
-        self._ended(self._job, None if problem is None else f"the decoder failed: {problem}")
+        self._ended(self._job, self._pid, None if problem is None else f"the decoder failed: {problem}")
 
     def _give_up(self, problem: str) -> None:
         self._problem = self._problem or problem

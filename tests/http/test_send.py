@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
@@ -12,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.http.plan import Aborted, Exchange, Served
 from pixelboot.http.send import BLOCK, STALL_TIME
+from pixelboot.library.file import FilePayload
 from pixelboot.outcome import Outcome
 from tests.http.shelf import INITRD, HttpCase, Octets, Shelf, connected, get, site
 
@@ -85,6 +88,23 @@ class InMemoryTests(SynchronousTestCase):
         self.assertIsInstance(self.outcome(), Aborted)
         self.assertIn("Input/output error", self.outcome().summary())
         self.assertEqual(self.shelf.initrd.closed, 1)
+
+    def test_the_file_is_written_into(self) -> None:
+        """As long as before, and no longer what the entity tag says: broken off, and nothing of it is sent."""
+        path = Path(self.mktemp())
+        path.write_bytes(INITRD)
+        os.utime(path, (1, 1))
+        payload = FilePayload(os.open(path, os.O_RDONLY), "image/png", 1.0, "ab" * 32)
+        self.shelf.initrd = payload  # type: ignore[assignment]
+        self.channel.dataReceived(get(INITRD_PATH))
+        with path.open("r+b") as file:
+            file.write(INITRD[::-1])
+        self.transport.drain()
+        self.assertEqual(self.body(), INITRD[:BLOCK])
+        self.assertTrue(self.transport.aborted)
+        self.assertIsInstance(self.outcome(), Aborted)
+        self.assertIn("the file was changed while it was read", self.outcome().summary())
+        self.assertIsNone(payload.fileno(), "closed")
 
     def test_a_client_that_takes_nothing(self) -> None:
         """It may be slow, but not stand still for `STALL_TIME`."""

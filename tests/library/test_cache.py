@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,52 @@ class TestCache(SynchronousTestCase):
         self.store()
         self.cache.prepare()
         self.assertEqual(self.names(), {"index", ONE, f"{ONE}/kernel", f"{ONE}/initrd", f"{ONE}/finding.json"})
+
+    def test_what_a_dead_process_left_is_cleared(self) -> None:
+        for folder in (self.folder, self.folder / "index"):
+            (folder / "tmp-12-a").write_bytes(b"half")
+            (folder / "tmp-123-a").write_bytes(b"at work")
+        (self.folder / "tmp-12-b").mkdir()
+        (self.folder / "tmp-12-b" / "kernel").write_bytes(b"half")
+        self.store()
+        self.cache.clear(12)
+        kept = {f"{ONE}/{name}" for name in ("kernel", "initrd", "finding.json")}
+        self.assertEqual(self.names(), {"index", "tmp-123-a", "index/tmp-123-a", ONE, *kept})
+        with self.cache.building():
+            self.cache.clear(os.getpid())
+            self.assertNotIn(f"tmp-{os.getpid()}", " ".join(self.names()), "the name tells whose it is")
+        Cache(str(self.folder / "missing")).clear(12)
+
+    def test_make(self) -> None:
+        (self.folder / "index").rmdir()
+        self.folder.rmdir()
+        for _ in range(2):
+            self.cache.make()
+            (self.folder / "tmp-1-x").touch()
+            self.assertEqual(self.names(), {"index", "tmp-1-x"}, "of a decoder that may be at work")
+
+    def test_room(self) -> None:
+        mega = 1 << 20
+        for case, blocks, free, size, expected in (
+            ("the reserve of a large one", 100_000, 356, 100, True),
+            ("and not an octet less", 100_000, 355, 100, False),
+            ("a twentieth of a small one", 1000, 150, 100, True),
+            ("and not less", 1000, 149, 100, False),
+            ("full", 1000, 0, 0, False),
+            ("one that does not count", 0, 0, 100, True),
+        ):
+            status = os.statvfs_result((mega, mega, blocks, free + 10, free, 0, 0, 0, 0, 255))
+            self.patch(os, "statvfs", lambda _, status=status: status)
+            self.assertEqual(self.cache.has_room(size * mega), expected, case)
+
+    def test_a_part_that_cannot_be_opened_now(self) -> None:
+        """That does not mean that it is not there."""
+        self.store()
+        self.patch(os, "open", self.no_descriptors)
+        self.assertRaises(OSError, self.cache.open_part, READY, "kernel")
+
+    def no_descriptors(self, *_: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     def test_sweep(self) -> None:
         other = Stamp(5, 4, 3, 2, 1)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.catalog import Seen, Stamp, Unreadable, identify, look, open_picture
+from pixelboot.library.catalog import LARGEST_PICTURE, Seen, Stamp, Unreadable, identify, look, open_picture
 
 
 class TestIdentify(SynchronousTestCase):
@@ -104,6 +104,22 @@ class TestFolder(SynchronousTestCase):
         for name, problem in self.problems().items():
             if problem:
                 self.assertEqual(str(self.assertRaises(Unreadable, open_picture, str(self.root), name)), problem)
+
+    def test_files_larger_than_any_container(self) -> None:
+        for name, size in (("large", LARGEST_PICTURE), ("larger", LARGEST_PICTURE + 1), ("sparse", 1 << 40)):
+            (self.root / f"{name}.rts.png").touch()
+            os.truncate(self.root / f"{name}.rts.png", size)
+        problem = f"its {1 << 40} octets are more than any container has"
+        self.assertEqual(
+            self.problems(),
+            {
+                "large.rts.png": "",
+                "larger.rts.png": f"its {LARGEST_PICTURE + 1} octets are more than any container has",
+                "sparse.rts.png": problem,
+            },
+        )
+        error = self.assertRaises(Unreadable, open_picture, str(self.root), "sparse.rts.png")
+        self.assertEqual(str(error), problem)
 
     def test_names_that_are_not_utf_8(self) -> None:
         Path(os.fsdecode(os.fsencode(self.root) + b"/\xff.rts.png")).write_bytes(b"x")

@@ -103,6 +103,13 @@ class TestDecode(SynchronousTestCase):
         self.assertEqual(os.listdir(self.folder), ["index"], "nothing is kept")
         self.assertEqual(os.listdir(self.folder / "index"), [])
 
+    def test_no_room(self) -> None:
+        asked: list[int] = []
+        self.patch(self.cache, "has_room", asked.append)
+        self.assertRaises(decode.NoRoom, self.decode, GOOD)
+        self.assertEqual(asked, [len(KERNEL) + len(INITRD)])
+        self.assertEqual(os.listdir(self.folder), ["index"], "nothing is kept")
+
 
 class TestProcess(SynchronousTestCase):
     """The decoder as a process."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.library.catalog import Stamp
 from pixelboot.library.file import FilePayload
 from pixelboot.payload import Payload
 
@@ -34,13 +36,59 @@ class TestFilePayload(SynchronousTestCase):
         other.write_bytes(b"abc")
         other.rename(self.path)
         self.assertEqual(self.payload.read(0, 10), b"0123456789")
+        self.assertEqual(self.payload.read(5, 5), b"56789")
 
-    def test_a_file_that_shrinks_or_grows(self) -> None:
-        with self.path.open("ab") as file:
-            file.write(b"more")
-        self.assertEqual(self.payload.read(8, 10), b"89", "nothing beyond the size that was announced")
-        os.truncate(self.path, 4)
-        self.assertEqual((self.payload.read(2, 8), self.payload.size), (b"23", 10))
+    def test_a_deleted_file_stays(self) -> None:
+        second = Path(self.mktemp())
+        os.link(self.path, second)
+        payload = FilePayload(os.open(self.path, os.O_RDONLY), "image/png", 12.5, "ab" * 32)
+        self.addCleanup(payload.close)
+        for path in (self.path, second):
+            path.unlink()
+            self.assertEqual(payload.read(0, 10), b"0123456789")
+
+    def test_a_file_that_is_written_into(self) -> None:
+        """Nothing of it is handed out any more, even when length and times are as they were."""
+
+        def in_place(path: Path) -> None:
+            with path.open("r+b") as file:
+                file.write(b"x")
+
+        def in_place_and_hidden(path: Path) -> None:
+            status = path.stat()
+            in_place(path)
+            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+        def grow(path: Path) -> None:
+            with path.open("ab") as file:
+                file.write(b"more")
+
+        for change in (in_place, in_place_and_hidden, grow, lambda path: os.truncate(path, 4)):
+            path = Path(self.mktemp())
+            path.write_bytes(b"0123456789")
+            os.utime(path, (1, 1))
+            descriptor = os.open(path, os.O_RDONLY)
+            stamp = Stamp.of(os.fstat(descriptor))
+            while self.path.stat().st_ctime_ns <= stamp.ctime_ns:
+                self.path.touch()  # until the kernel's clock of files has ticked: some milliseconds
+            payload = FilePayload(descriptor, "image/png", 12.5, "ab" * 32, stamp)
+            self.addCleanup(payload.close)
+            self.assertEqual(payload.read(0, 5), b"01234")
+            change(path)
+            for _ in range(2):
+                error = self.assertRaises(OSError, payload.read, 5, 5)
+                self.assertEqual(error.errno, errno.ESTALE)
+                self.assertIn("the file was changed while it was read", str(error))
+            self.assertEqual(payload.size, 10)
+
+    def test_a_file_that_was_changed_before(self) -> None:
+        """The digest belongs to the stamp, not to what the file is when the payload is made."""
+        stamp = Stamp.of(self.path.stat())
+        self.path.write_bytes(b"9876543210")
+        os.utime(self.path, (1, 1))
+        payload = FilePayload(os.open(self.path, os.O_RDONLY), "image/png", 12.5, "ab" * 32, stamp)
+        self.addCleanup(payload.close)
+        self.assertRaises(OSError, payload.read, 0, 1)
 
     def test_close(self) -> None:
         descriptor = self.payload.fileno()

@@ -2,113 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor as installed
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 import pixelboot
 from pixelboot.library import library
-from pixelboot.library.catalog import Unreadable
-from pixelboot.library.file import FilePayload
-from pixelboot.library.library import Library, Unavailable
-from pixelboot.library.outcomes import ContainerDamaged, ContainerGone, ContainerReady, FolderUnreadable
-from pixelboot.outcome import Outcome
+from pixelboot.library.outcomes import ContainerGone, ContainerPostponed, ContainerReady, FolderUnreadable
 from tests.container.pictures import container, header, picture
+from tests.library.folder import FolderCase, reactor
 
-reactor: Any = installed
 KERNEL, INITRD = b"kernel " * 9, b"initrd " * 20
 GOOD = container({"kernel": KERNEL, "initrd": INITRD}, name="Demo", cmdline="quiet", distro="debian")
 OTHER = container({"vmlinuz": b"other kernel"})
 GREY = picture([header(1, colour=0)], b"\0\0")
 
 
-class TestLibrary(TestCase):
+class TestLibrary(FolderCase):
     """One folder over time."""
-
-    timeout = 30
-
-    def setUp(self) -> None:
-        self.root = Path(self.mktemp()).resolve()
-        self.root.mkdir()
-        self.cache = Path(self.mktemp()).resolve()
-        self.clock = Clock()
-        self.later = 100.0
-        self.outcomes: list[Outcome] = []
-        self._waiting: list[Deferred[None]] = []
-        self.library = self.make()
-        self.library.startService()
-        self.addCleanup(self.stop)
-
-    def make(self) -> Library:
-        return Library(
-            str(self.root),
-            str(self.cache),
-            reactor,
-            self.report,
-            clock=self.clock,
-            wall=lambda: time.time() + self.later,
-        )
-
-    def stop(self) -> Any:
-        return self.library.stopService() if self.library.running else None
-
-    def report(self, outcome: Outcome) -> None:
-        self.outcomes.append(outcome)
-
-    def put(self, name: str, octets: bytes) -> Path:
-        """Put a picture into the folder the way a careful person does: beside, then renamed."""
-        (self.root / f"{name}.part").write_bytes(octets)
-        return (self.root / f"{name}.part").rename(self.root / name)
-
-    async def look(self) -> None:
-        """Let the library look once; what it begins to decode then goes on."""
-        self.assertEqual(len(self.clock.getDelayedCalls()), 1, "a look comes when the last one is over")
-        self.clock.advance(library.POLL)
-        while not self.clock.getDelayedCalls():
-            await self.soon()
-
-    async def settle(self) -> list[Outcome]:
-        """Look, and wait until nothing is being decoded; the outcomes since the last call."""
-        await self.look()
-        while any(container.state == "decoding" for container in self.library.containers) or not self.idle:
-            await self.soon()
-        outcomes, self.outcomes = self.outcomes, []
-        return outcomes
-
-    @property
-    def idle(self) -> bool:
-        """Whether every decoder's process has ended."""
-        return self.library._decoders.idle
-
-    def soon(self) -> Deferred[None]:
-        done: Deferred[None] = Deferred()
-        reactor.callLater(0.002, done.callback, None)
-        return done
-
-    async def octets(self, payload: FilePayload) -> bytes:
-        """All of a payload, whose entity tag must be that of its octets."""
-        octets = payload.read(0, payload.size)
-        self.assertEqual(await payload.etag(), f'"{hashlib.sha256(octets).hexdigest()}"')
-        payload.close()
-        return octets
-
-    async def refused(self, asked: Any) -> str:
-        """Why nothing can be had."""
-        try:
-            payload = await asked
-        except Unavailable as error:
-            return str(error)
-        payload.close()
-        return self.fail("it was available")
 
     async def test_what_is_in_the_folder(self) -> None:
         self.put("b.rts.png", GOOD)
@@ -310,19 +227,70 @@ class TestLibrary(TestCase):
         self.patch(sys, "executable", "/bin/false")
         self.put("a.rts.png", GOOD)
         reason = "the decoder failed: it ended with status 1"
-        self.assertEqual(await self.settle(), [ContainerDamaged("a.rts.png", reason)])
+        self.assertEqual(await self.settle(), [ContainerPostponed("a.rts.png", reason)])
         self.assertIn(reason, await self.refused(self.library.part("a", "kernel")))
         self.assertIn(reason, await self.refused(self.library.picture("a.rts.png")))
+        (container,) = await self.library.settled(5.0)
+        self.assertEqual((container.state, container.reason), ("decoding", reason), "it is not the picture's fault")
         self.assertEqual(await self.settle(), [], "not at once")
         self.clock.advance(library.RETRY)
         while not self.clock.getDelayedCalls():
             await self.soon()
         self.assertEqual(await self.settle(), [], "the same is not told again")
         self.patch(sys, "executable", real)
+        self.clock.advance(library.RETRY - library.POLL)
+        while not self.clock.getDelayedCalls():
+            await self.soon()
+        self.assertEqual(await self.settle(), [], "twice as long as before")
         self.clock.advance(library.RETRY)
         while not self.clock.getDelayedCalls():
             await self.soon()
         self.assertEqual([type(outcome) for outcome in await self.settle()], [ContainerReady])
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+
+    async def test_no_descriptor_for_a_moment(self) -> None:
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+
+        def busy(*_: object) -> int:
+            raise OSError(24, "Too many open files")
+
+        patched = self.patch(self.library._cache, "open_part", busy)
+        reason = "the kernel cannot be opened now: Too many open files"
+        self.assertEqual(await self.refused(self.library.part("a", "kernel")), reason)
+        patched.restore()
+        self.assertEqual([container.state for container in self.library.containers], ["ready"])
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+
+    async def test_a_cache_that_is_deleted(self) -> None:
+        """Whether a machine asks before the next look, or another picture comes first."""
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        shutil.rmtree(self.cache)
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+        shutil.rmtree(self.cache)
+        self.put("b.rts.png", OTHER)
+        self.assertEqual(await self.settle(), [ContainerReady("b.rts.png", "b", (("kernel", 12),))])
+        self.assertEqual(await self.octets(await self.library.part("a", "initrd")), INITRD)
+
+    async def test_a_picture_that_is_written_into(self) -> None:
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        payload = await self.library.picture("a.rts.png")
+        self.addCleanup(payload.close)
+        self.assertEqual(payload.read(0, 8), GOOD[:8])
+        with (self.root / "a.rts.png").open("r+b") as file:
+            file.write(GOOD[::-1])
+        self.assertRaises(OSError, payload.read, 0, 8)
+
+    async def test_a_file_larger_than_any_container(self) -> None:
+        """It keeps nobody waiting."""
+        with self.put("a.rts.png", b"").open("r+b") as file:
+            file.truncate(1 << 40)
+        self.put("b.rts.png", OTHER)
+        await self.settle()
+        self.assertEqual([container.state for container in self.library.containers], ["damaged", "ready"])
+        self.assertIn("more than any container", await self.refused(self.library.picture("a.rts.png")))
 
     async def test_a_folder_that_goes_and_comes_back(self) -> None:
         self.put("a.rts.png", GOOD)
@@ -342,17 +310,7 @@ class TestLibrary(TestCase):
     async def test_permissions(self) -> None:
         self.put("a.rts.png", GOOD)
         self.patch(library, "open_picture", self.deny)
-        self.assertEqual(await self.settle(), [ContainerDamaged("a.rts.png", "the file cannot be opened: denied")])
-
-    def deny(self, root: str, name: str) -> int:
-        raise Unreadable("the file cannot be opened: denied")
-
-    def hang(self) -> None:
-        """Let decoders take for ever."""
-        program = Path(self.mktemp()).resolve()
-        program.write_text("#!/bin/sh\nexec sleep 60\n", encoding="ascii")
-        program.chmod(0o700)
-        self.patch(sys, "executable", str(program))
+        self.assertEqual(await self.settle(), [ContainerPostponed("a.rts.png", "the file cannot be opened: denied")])
 
 
 class TestImports(TestCase):

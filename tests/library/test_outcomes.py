@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.outcomes import ContainerDamaged, ContainerGone, ContainerReady, FolderUnreadable
+from pixelboot.library.outcomes import (
+    ContainerDamaged,
+    ContainerGone,
+    ContainerPostponed,
+    ContainerReady,
+    FolderUnreadable,
+)
 from pixelboot.outcome import Outcome
 
 
@@ -22,6 +28,11 @@ class TestOutcomes(SynchronousTestCase):
                 ContainerDamaged("x.rts.png", "part \x1b[31m"),
                 "library.ContainerDamaged",
                 "x.rts.png is damaged: part \\x1b[31m",
+            ),
+            (
+                ContainerPostponed("x.rts.png", "no\nroom"),
+                "library.ContainerPostponed",
+                "x.rts.png cannot be decoded now, later again: no\\nroom",
             ),
             (ContainerGone("\u202ex.rts.png"), "library.ContainerGone", "\\u202ex.rts.png is gone"),
             (FolderUnreadable("/srv", "gone"), "library.FolderUnreadable", "the folder /srv cannot be read: gone"),

@@ -86,6 +86,14 @@ class TestDecoders(TestCase):
         self.program("exec sleep 60")
         self.assertEqual(await self.decode(), "the decoder failed: it took longer than 0 s")
 
+    async def test_what_a_killed_one_leaves_is_removed(self) -> None:
+        left = (
+            f"mkdir {self.cache}/tmp-$$-x; echo half >{self.cache}/tmp-$$-x/kernel; echo x >{self.cache}/index/tmp-$$-y"
+        )
+        self.program(f"{left}; kill -9 $$")
+        self.assertEqual(await self.decode(), "the decoder failed: it was killed by SIGKILL")
+        self.assertEqual((os.listdir(self.cache), os.listdir(self.cache / "index")), (["index"], []))
+
     async def test_it_gets_the_picture_and_nothing_else(self) -> None:
         self.program("ls /proc/$$/fd | tr '\\n' ' ' >&2; cmp - " + str(self.picture.resolve()) + " >&2; exit 1")
         secret, other = os.pipe()
