@@ -1,11 +1,12 @@
 # Each target sets up what it needs by itself: Debian packages (as root) and the virtual environment .venv.
 
-.PHONY: help demo serve test bench clean
+.PHONY: help demo serve test docs bench clean
 
 help:
 	@echo "make demo    boot a real machine in QEMU from a picture, and watch it (root)"
 	@echo "make serve   run the services on loopback, without root"
 	@echo "make test    all checks: lint, types, layers, manual, tests, a real boot (root)"
+	@echo "make docs    the manual as HTML, in build/html"
 	@echo "make bench   measure against other servers (root)"
 	@echo "make clean   remove all that the others made here"
 
@@ -20,6 +21,10 @@ serve:
 test:
 	@tools/setup test
 	@tools/check lint types layers docs trial unit boot
+
+docs:
+	@tools/setup test
+	@tools/check docs
 
 bench:
 	@tools/setup bench

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -128,6 +129,10 @@ def _for_twistd(site: Site, parts: frozenset[str]) -> IService:
 
     # The reactor's own clock is the wall clock, and a step of that backwards would freeze every timer.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - mypy knows it as a method
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # and is not ignored, as under nohup
+        signal.signal(signal.SIGHUP, lambda *_: reactor.callFromThread(reactor.stop))  # type: ignore[attr-defined]
+    # A second signal while the first is obeyed is no error.
+    setattr(reactor, "stop", _once(reactor.stop))  # noqa: B010
     try:
         server = build(site, parts, reactor)
     except Malformed as problem:
@@ -140,6 +145,16 @@ def _for_twistd(site: Site, parts: frozenset[str]) -> IService:
     # twistd has no way to tell a failure after the reactor began.  At exit its log is written and its pid file gone.
     atexit.register(fail)
     return server
+
+
+def _once(stop: Callable[[], None]) -> Callable[[], None]:
+    """The same as `stop`, but that it does nothing when there is nothing to stop any more."""
+
+    def stop_once() -> None:
+        with suppress(ReactorNotRunning):
+            stop()
+
+    return stop_once
 
 
 def _refuse(problem: Malformed) -> NoReturn:
@@ -187,12 +202,7 @@ class Server(MultiService):
 
     def end(self) -> None:
         """Begin the end of the process; it may have begun already."""
-
-        def stop() -> None:
-            with suppress(ReactorNotRunning):
-                self._reactor.stop()
-
-        self._reactor.callLater(0, stop)
+        self._reactor.callLater(0, _once(self._reactor.stop))
 
     def give_up(self, failure: Failure) -> None:
         """A part cannot start: say why, and end the process."""
@@ -255,6 +265,7 @@ class _Parts:
         self._undo = undo
         # Where machines are sent; a process that serves no HTTP itself sends them to the one that does.
         self._http_port = listening_port(site.http.listen) or None
+        self._http_host: str | None = None
         self._described: list[Callable[[], Awaitable[status.Status]]] = []
 
     def add_dhcp(self) -> None:
@@ -263,6 +274,9 @@ class _Parts:
         interface, subnet = _interface(site), settings.subnet[0]
         servers = frozenset(interface.addresses)
         scope = Scope(subnet, subnet.addresses(servers), servers)
+        if self._http_host is not None and self._http_host not in {"0.0.0.0", "::", *map(str, servers)}:
+            reach = f"must be at every address or one of {interface.name}: the machines there are sent to it"
+            raise ConfigError("http.listen", site.http.listen, reach)
         policy = ScriptPolicy(self._http_port)
         try:
             opened = open_socket(interface, settings.port)
@@ -284,7 +298,7 @@ class _Parts:
                 scope, policy, leases, self._memory, self._report, settings.offer_time, settings.decline_time
             )
 
-        service = DhcpService(port, open_leases, protocol, self._server.give_up, self._reactor, time.time)
+        service = DhcpService(port, open_leases, protocol, self._server.give_up, self._report, self._reactor, time.time)
         service.setServiceParent(self._server)
         self._described.append(lambda: status.describe_dhcp(service, scope))
 
@@ -298,7 +312,7 @@ class _Parts:
         root = BootRoot(shared, library, site.boot.default, site.boot.timeout)
         service = HttpService(_endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
         self._listen(service, "http.listen", site.http.listen)
-        self._http_port = service.port
+        self._http_port, self._http_host = service.port, service.host
         library.setServiceParent(self._server)
         service.setServiceParent(self._server)
         self._described.append(lambda: status.describe_http(service, library, site))

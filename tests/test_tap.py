@@ -308,6 +308,12 @@ class RefusedTests(BuildCase):
         http: Any = build(self.read(listen), EVERYTHING, reactor)
         await http.stopService()
 
+    async def test_machines_must_reach_what_they_are_sent_to(self) -> None:
+        """HTTP at an address that is not one of the interface that DHCP serves is of no use to anybody there."""
+        listen = {"http.listen": "tcp:0:interface=127.0.0.2"}
+        await self.refused('http.listen = "tcp:0:interface=127.0.0.2": must be at every address', listen, EVERYTHING)
+        self.nothing_is_left()
+
     async def test_nothing_to_serve(self) -> None:
         """Every part that was asked for is off."""
         off = {"http.listen": ""}

@@ -26,3 +26,21 @@ class Memory:
     def holder(self, address: IPv4Address) -> HardwareAddress | None:
         """Who was last given `address`, if that is remembered."""
         return self._by_address.get(address)
+
+
+class Tally:
+    """How often something happened lately, by name: what one machine does too often is not done for it."""
+
+    def __init__(self, within: float, limit: int = 4096) -> None:
+        """Count what happened in the last `within` seconds, of the `limit` names that were heard last."""
+        self._within = within
+        self._limit = limit
+        self._times: OrderedDict[str, list[float]] = OrderedDict()
+
+    def add(self, name: str, now: float) -> int:
+        """It happened to `name` once more; how often that makes it."""
+        times = [at for at in self._times.pop(name, []) if 0 <= now - at < self._within]
+        self._times[name] = [*times[-self._limit + 1 :], now]
+        if len(self._times) > self._limit:
+            self._times.popitem(last=False)
+        return len(times) + 1

@@ -39,6 +39,8 @@ def written_aside(path: Path, force: bool) -> Iterator[BinaryIO]:
     """
     refuse_existing(path, force)
     aside = path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    if not path.parent.is_dir():
+        raise Malformed(f"{printable(str(path.parent))} is not a folder; make it first")
     with explained(str(path)):
         try:
             with open(aside, "xb") as file:

@@ -10,7 +10,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pixelboot.boot.menu import Entry
+from pixelboot.boot.script import obstacle
 from pixelboot.cli.aside import explained, refuse_existing, written_aside
+from pixelboot.container.sniff import Kernel
 from pixelboot.malformed import Malformed
 from pixelboot.outcome import printable
 
@@ -21,6 +24,9 @@ _LABELS = {
     "architecture": "the processor it is for (read from the kernel, where that says it)",
     "kernel_version": "the kernel's release (read from the kernel, where that says it)",
 }
+
+_DEBIAN = {"amd64": "x86_64", "arm64": "aarch64", "i386": "i686"}
+"""Debian's names of architectures, and the kernel's."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -58,13 +64,27 @@ def run(arguments: argparse.Namespace) -> int:
             if path is not None
         ]
         kernel = sniff.kernel(os.pread(sources[0].file.fileno(), sniff.HEAD, 0))
-        texts["architecture"] = texts["architecture"] or kernel.architecture
+        named = texts["architecture"]
+        texts["architecture"] = named or kernel.architecture
         texts["kernel_version"] = texts["kernel_version"] or kernel.version
         with written_aside(output, arguments.force) as out:
             description = writer.pack(out, sources, Labels(**texts))
+    _note(kernel, named, texts["cmdline"])
     parts = ", ".join(f"{part.name} of {part.size} octets" for part in description.parts)
     print(f"{printable(str(output))}: {description.side}×{description.side} pixels, {parts}")
     return 0
+
+
+def _note(kernel: Kernel, architecture: str, cmdline: str) -> None:
+    """Say on standard error what will keep a machine from booting this, as far as it can be told here."""
+    if not kernel.recognised:
+        print("pixelboot: note: the kernel does not look like one for x86 or arm64", file=sys.stderr)
+    elif kernel.architecture not in ("", _DEBIAN.get(architecture, architecture or kernel.architecture)):
+        said = printable(architecture, 40)
+        print(f"pixelboot: note: the kernel is for {kernel.architecture}, not {said}", file=sys.stderr)
+    entry = Entry(id="", name="", size=0, distro="", cmdline=cmdline, initrd=True, obstacle=None)
+    if (problem := obstacle(entry)) is not None:
+        print(f"pixelboot: note: iPXE cannot boot it: {problem}", file=sys.stderr)
 
 
 def _text(label: str, value: str) -> str:

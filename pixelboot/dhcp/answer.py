@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import ClassVar
 
-from pixelboot.boot.machine import Machine
+from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.datagram import Destination
 from pixelboot.dhcp import compose, route
 from pixelboot.dhcp.compose import Exchange
@@ -121,7 +121,8 @@ class Offered(DhcpOutcome):
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{self.machine} ({self.machine.firmware}) offered {self.lease.address}{_to_boot(self.boot_file)}"
+        boots = _to_boot(self.machine, self.boot_file)
+        return f"{self.machine} ({self.machine.firmware}) offered {self.lease.address}{boots}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ class Bound(DhcpOutcome):
         """See `Outcome.summary`."""
         verb = "keeps" if self.renewed else "has"
         name = f" as {printable(self.lease.hostname, 64)}" if self.lease.hostname else ""
-        return f"{self.machine} {verb} {self.lease.address} for {self.seconds:.0f} s{name}{_to_boot(self.boot_file)}"
+        boots = _to_boot(self.machine, self.boot_file)
+        return f"{self.machine} {verb} {self.lease.address} for {self.seconds:.0f} s{name}{boots}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,6 @@ class Exhausted(DhcpOutcome):
     """There was no address left to offer."""
 
     severity: ClassVar[Severity] = "error"
-    rest: ClassVar[float] = 10.0
 
     network: str
     """The subnet whose pool is used up."""
@@ -249,11 +250,11 @@ def ask(exchange: Exchange) -> Wish:
     kind = request.message_type
     named = request.address(Option.SERVER_IDENTIFIER)
     requested = request.address(Option.REQUESTED_ADDRESS)
-    if request.giaddr != _NOWHERE and request.giaddr not in scope.subnet.network:
-        return Nothing(ignored=f"it came by the relay {request.giaddr}, whose subnet is not configured")
-    if request.ciaddr != _NOWHERE and request.ciaddr not in scope.subnet.network:
+    if not scope.may_hold(request.giaddr):
+        return Nothing(ignored=f"it came by the relay {request.giaddr}, whose subnet is not served")
+    if not scope.may_hold(request.ciaddr):
         # Replies go to ciaddr: whoever claims a far one would have them sent anywhere.
-        return Nothing(ignored=f"its address {request.ciaddr} is of another network")
+        return Nothing(ignored=f"its address {request.ciaddr} is of another network, or of no machine")
     if kind is MessageType.DISCOVER:
         return Offer(requested)
     if kind is MessageType.REQUEST:
@@ -278,7 +279,10 @@ def _selecting(
     """A REQUEST that names a server."""
     if named not in scope.servers:
         return Withdraw()
-    address = requested or (request.ciaddr if request.ciaddr != _NOWHERE else None)
+    has = request.ciaddr if request.ciaddr != _NOWHERE else None
+    if requested and has and requested != has:
+        return Nothing(ignored=f"it asks for {requested} and says that it has {has}")
+    address = requested or has
     return Bind(address) if address else Nothing(ignored="it asks for no address")
 
 
@@ -340,5 +344,12 @@ def _silence(exchange: Exchange, reason: str) -> Answer:
     return Answer(Ignored(exchange.machine, kind.name if kind else "message", reason))
 
 
-def _to_boot(boot_file: str | None) -> str:
-    return f", boots {boot_file}" if boot_file else ""
+def _to_boot(machine: Machine, boot_file: str | None) -> str:
+    """What the machine was told to boot; what it wanted and did not get is told too."""
+    if boot_file:
+        return f", boots {boot_file}"
+    if machine.firmware is Firmware.PXE:
+        return ", boots nothing from here: its firmware is PXE, not iPXE"
+    if machine.firmware is Firmware.IPXE:
+        return ", boots nothing from here: there is no HTTP service to boot from"
+    return ""

@@ -40,6 +40,17 @@ class Scope:
     servers: frozenset[IPv4Address]
     """Our own addresses on the interface: a client may call us by any of them."""
 
+    def may_hold(self, address: IPv4Address) -> bool:
+        """Whether a machine or relay of this subnet can have this address; 0.0.0.0 is none, which may be."""
+        network = self.subnet.network
+        ends = (network.network_address, network.broadcast_address)
+        return address == _NOWHERE or (address in network and address not in ends)
+
+    def server(self, local: IPv4Address) -> IPv4Address:
+        """What we call ourselves to who reached us at `local`: that, if it is of the subnet, else our address there."""
+        near = [address for address in sorted(self.servers) if address in self.subnet.network]
+        return local if local in near or not near else near[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -64,7 +75,7 @@ class Exchange:
     def server(self) -> IPv4Address:
         """Our address in this exchange, option 54: the one that the client named, else the one it reached."""
         named = self.request.address(Option.SERVER_IDENTIFIER)
-        return named if named is not None and named in self.scope.servers else self.arrival.local
+        return named if named is not None and named in self.scope.servers else self.scope.server(self.arrival.local)
 
     @property
     def lease_time(self) -> float:

@@ -54,7 +54,7 @@ def decode(octets: bytes) -> dict[int, bytes]:
     while at < end:
         code = octets[at]
         if code == Option.PAD:
-            at += 1
+            at = end - len(octets[at:].lstrip(b"\0"))
             continue
         if code == Option.END:
             break

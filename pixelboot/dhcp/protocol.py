@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pixelboot.boot.machine import Machine
-from pixelboot.boot.memory import Memory
+from pixelboot.boot.memory import Memory, Tally
 from pixelboot.boot.policy import Policy
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.dhcp import answer as decide
@@ -27,6 +27,7 @@ from pixelboot.dhcp.answer import (
     Bound,
     Decline,
     DhcpOutcome,
+    Nothing,
     Offer,
     Release,
     Renew,
@@ -41,6 +42,9 @@ from pixelboot.outcome import Outcome, Severity, printable
 
 MOST_AT_ONCE = 4096
 """Exchanges that may wait for the store at one time; what comes beyond is dropped, as a full socket would drop it."""
+
+MOST_DECLINES = 3
+"""Addresses that one machine may put to rest in `decline_time`: a broken one would empty the pool."""
 
 _log = Logger(namespace="pixelboot.dhcp")
 
@@ -69,6 +73,22 @@ class Dropped(Outcome):
     def summary(self) -> str:
         """See `Outcome.summary`."""
         return f"datagram from {self.source} dropped: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf(Outcome):
+    """The interface is no longer as it was when the server started; nothing is answered on it."""
+
+    service: ClassVar[str] = "dhcp"
+    severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 60.0
+
+    reason: str
+    """What has changed."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"no machine is answered: {self.reason}; restart pixelboot when it is as the settings say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +140,15 @@ class DhcpProtocol:
         self._report = report
         self._offer_time = offer_time
         self._decline_time = decline_time
+        self._declines = Tally(decline_time)
         self._running = 0
 
     def received(self, octets: bytes, arrival: Arrival, sender: Sender) -> None:
         """Take one datagram; the reply, if there is one, leaves by `sender`, now or when the store has answered."""
+        if arrival.local not in self._scope.servers:
+            # What we would say of ourselves would be wrong: our offers would be refused by ourselves.
+            self._report(Deaf(f"a request came to {arrival.local}, which {arrival.interface} had not at the start"))
+            return
         if self._running >= MOST_AT_ONCE:
             self._report(Dropped(arrival.source, f"{self._running} requests wait for the lease store already"))
             return
@@ -143,9 +168,11 @@ class DhcpProtocol:
         except Malformed as problem:
             self._report(Dropped(arrival.source, str(problem)))
             return
-        assignment = await self._policy.assign(machine, arrival.local)
+        assignment = await self._policy.assign(machine, self._scope.server(arrival.local))
         exchange = Exchange(request, arrival, machine, self._scope, assignment)
         wish = decide.ask(exchange)
+        if isinstance(wish, Decline) and self._declines.add(machine.identity, arrival.now) > MOST_DECLINES:
+            wish = Nothing(ignored=f"it has declined {MOST_DECLINES} addresses lately; so many cannot be in use")
         try:
             result = await self._grant(exchange, wish)
         except StoreFailed as problem:

@@ -12,8 +12,9 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pixelboot.dhcp.protocol import DhcpProtocol
+from pixelboot.dhcp.protocol import Deaf, DhcpProtocol
 from pixelboot.leases.seam import LeaseStore
+from pixelboot.outcome import Outcome
 from pixelboot.udp.port import UdpPort
 
 EXPIRY = 5.0
@@ -40,6 +41,7 @@ class DhcpService(Service):
         open_store: Callable[[], Awaitable[OpenStore]],
         protocol: Callable[[LeaseStore], DhcpProtocol],
         failed: Callable[[Failure], None],
+        report: Callable[[Outcome], None],
         clock: IReactorTime,
         wall: Callable[[], float],
     ) -> None:
@@ -54,6 +56,7 @@ class DhcpService(Service):
         self._open_store = open_store
         self._protocol = protocol
         self._failed = failed
+        self._report = report
         self._wall = wall
         self._opening: Deferred[None] | None = None
         self._expiry = LoopingCall(self._expire)
@@ -73,7 +76,7 @@ class DhcpService(Service):
         self.store = await self._open_store()
         self.port.start(self._protocol(self.store).received)
         self._expiry.start(EXPIRY, now=True)
-        _log.info("answering on {port}, {known} leases known", port=self.port, known=len(await self.store.list()))
+        _log.info("answering on {port}, leases known: {known}", port=self.port, known=len(await self.store.list()))
 
     def _not_opened(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
@@ -92,6 +95,8 @@ class DhcpService(Service):
             await store.close()
 
     def _expire(self) -> Deferred[None]:
+        if problem := self.port.problem:
+            self._report(Deaf(problem))
         return Deferred.fromCoroutine(self._expire_leases()).addErrback(
             lambda failure: _log.failure("leases could not be expired", failure)
         )

@@ -22,6 +22,9 @@ COOKIE = b"\x63\x82\x53\x63"
 BROADCAST = 0x8000
 """The flag by which a client says that it cannot receive unicast yet."""
 
+MAXIMUM_SIZE = 2048
+"""No client or relay sends more: it would not fit into a frame.  What is longer is not worth the time to read it."""
+
 MINIMUM_SIZE = 300
 """Replies are padded to this many octets, the size of a BOOTP message: old clients and relays drop shorter ones."""
 
@@ -136,6 +139,8 @@ def decode(octets: bytes) -> Message:
     """
     if len(octets) < _HEADER.size:
         raise Malformed(f"{len(octets)} octets are too short for a DHCP message")
+    if len(octets) > MAXIMUM_SIZE:
+        raise Malformed(f"more than {MAXIMUM_SIZE} octets are too long for a DHCP message")
     (op, htype, hlen, hops, xid, secs, flags, ci, yi, si, gi, chaddr, sname, file, cookie) = _HEADER.unpack_from(octets)
     if cookie != COOKIE:
         raise Malformed("the magic cookie is missing")

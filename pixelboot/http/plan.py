@@ -353,6 +353,22 @@ class Unreadable(Outcome):
         return f"{self.peer} sent no request that can be answered: {printable(self.reason)}"
 
 
+@dataclass(frozen=True, slots=True)
+class MenuChanged(Outcome):
+    """A menu was not what the settings say."""
+
+    service: ClassVar[str] = "http"
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 60.0
+
+    notice: str
+    """What the menu tells the person before the machine."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"menu: {printable(self.notice)}"
+
+
 def quantity(octets: float) -> str:
     """An amount of octets for a person: ``512 octets``, ``14.2 MB`` (decimal prefixes)."""
     if octets < 1000:

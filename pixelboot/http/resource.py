@@ -38,6 +38,7 @@ from pixelboot.http.plan import (
     Exchange,
     Failed,
     Header,
+    MenuChanged,
     Refused,
     Representation,
     RequestHead,
@@ -137,7 +138,10 @@ class BootRoot(Page):
 
         async def menu(request: BootRequest) -> Payload:
             found = await library.settled(PATIENCE)
-            return TextPayload(menu_script(make_menu(found, default, timeout, obstacle)))
+            made = make_menu(found, default, timeout, obstacle)
+            if made.notice is not None:
+                shared.report(MenuChanged(made.notice))
+            return TextPayload(menu_script(made))
 
         self.putChild(b"", Page(shared, _index))
         self.putChild(b"healthz", Page(shared, _healthy))

@@ -40,6 +40,11 @@ class HttpService(Service):
         return None if self._listening is None else getattr(self._listening.getHost(), "port", None)
 
     @property
+    def host(self) -> str | None:
+        """The IP address listened on; None as with `port`."""
+        return None if self._listening is None else getattr(self._listening.getHost(), "host", None)
+
+    @property
     def connections(self) -> int:
         """How many connections are open."""
         return self._site.connections

@@ -6,6 +6,13 @@ import re
 from dataclasses import dataclass
 
 from pixelboot.config import setting, text
+from pixelboot.malformed import Malformed
+
+
+def _possible(listen: str) -> None:
+    port = listening_port(listen)
+    if port is not None and port > 65535:
+        raise Malformed("a port is at most 65535")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +20,7 @@ class HttpSettings:
     """Where HTTP is served, and what."""
 
     listen: str = setting(
-        text('a Twisted endpoint like "tcp:8080" or "tcp:80:interface=10.77.0.1", or "" for none'),
+        text('a Twisted endpoint like "tcp:8080" or "tcp:80:interface=10.77.0.1", or "" for none', _possible),
         "tcp:8080",
         help="The Twisted endpoint that HTTP is served on; empty turns the service off.",
     )

@@ -19,9 +19,10 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.udp.interfaces import Interface
+from pixelboot.udp.interfaces import Interface, interfaces
 
-LARGEST_DATAGRAM = 65535
+LARGEST_DATAGRAM = 4096
+"""Octets that are read of a datagram; a protocol on such a port knows none this long, and refuses it by its length."""
 RECEIVE_BUFFER = 4 << 20
 """Octets of the socket's receive buffer that we ask for: a thousand machines may ask in the same moment."""
 MOST_IN_A_TURN = 256
@@ -77,6 +78,20 @@ class UdpPort:
         """The UDP port number."""
         number: int = self._socket.getsockname()[1]
         return number
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can arrive here any more, in words; empty when all is well.
+
+        A socket stays bound to the interface that it was opened on, and notices neither its end nor a new one of the
+        same name.
+        """
+        now = interfaces().get(self._interface.name)
+        if now is None or now.index != self._interface.index:
+            return f"the interface {self._interface.name} that was there at the start is gone"
+        if not set(self._interface.addresses) & set(now.addresses):
+            return f"{self._interface.name} has lost the address {self._interface.addresses[0]}"
+        return ""
 
     def start(self, received: Callable[[bytes, Arrival, UdpPort], None]) -> None:
         """Read from now on; `received` is called with each datagram, where it came from, and this port to answer by.

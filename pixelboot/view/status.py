@@ -27,6 +27,8 @@ async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
     about = f"{bound} of {scope.pool.size} addresses of {scope.pool.network} leased"
     if service.store is None:
         about = "opening its leases"
+    elif problem := service.port.problem:
+        about = f"answers nobody: {problem}"
     line = {"name": service.name, "listening": str(service.port), "about": about}
     return {"services": [line], "leases": [_lease(each) for each in leases]}
 

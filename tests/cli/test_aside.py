@@ -88,4 +88,4 @@ class TestWrittenAside(SynchronousTestCase):
 
     def test_a_folder_that_is_not_there(self) -> None:
         self.path = self.folder / "none" / "x"
-        self.assertIn("No such file or directory", str(self.assertRaises(Malformed, self.write, b"")))
+        self.assertIn("none is not a folder; make it first", str(self.assertRaises(Malformed, self.write, b"")))

@@ -52,7 +52,10 @@ class TestPack(SynchronousTestCase):
             *("--description", "d", "--distro", "debian", "--architecture", "amd64", "--kernel-version", "6", "-o"),
             self.picture,
         )
-        self.assertEqual((status, error), (0, ""))
+        self.assertEqual(status, 0)
+        self.assertEqual(
+            error, "pixelboot: note: iPXE cannot boot it: its command line has characters that are not ASCII text\n"
+        )
         self.assertEqual(out, f"{self.picture}: 64×64 pixels, kernel of 12800 octets, initrd of 600 octets\n")
         manifest = self.manifest()
         self.assertEqual(manifest.labels, Labels("Demo", "d", "debian", "amd64", "6", "quiet ${x} ü"))
@@ -64,6 +67,21 @@ class TestPack(SynchronousTestCase):
         with self.picture.open("rb") as file:
             reader.unpack(file, reader.examine(file), {}, sink)
         self.assertEqual(sink.getvalue(), bzimage() + b"initrd" * 100)
+
+    def test_what_will_not_boot(self) -> None:
+        """It is packed all the same, and said."""
+        other = self.folder / "other"
+        other.write_bytes(b"no kernel")
+        cases: list[tuple[list[object], str]] = [
+            (["--kernel", other], "the kernel does not look like one for x86 or arm64"),
+            (["--kernel", self.kernel, "--architecture", "arm64"], "the kernel is for x86_64, not arm64"),
+            (["--kernel", self.kernel, "--cmdline", "a || b"], "the word ||, where iPXE would end it"),
+            (["--kernel", self.kernel, "--architecture", "amd64", "--cmdline", "quiet"], ""),
+        ]
+        for arguments, note in cases:
+            status, _, error = command("pack", "--force", *arguments, "-o", self.picture)
+            self.assertEqual((status, bool(error)), (0, bool(note)), note)
+            self.assertIn(note, error)
 
     def test_a_kernel_alone_says_what_it_is(self) -> None:
         self.assertEqual(command("pack", "--kernel", self.kernel, "-o", self.picture)[0], 0)
@@ -92,7 +110,7 @@ class TestPack(SynchronousTestCase):
             self.assertIn(reason, error)
             self.assertEqual(sorted(os.listdir(self.folder)), before, reason)
         status, _, error = command("pack", "--kernel", self.kernel, "-o", self.folder / "none" / "x.rts.png")
-        self.assertEqual((status, error.count("No such file or directory")), (1, 1))
+        self.assertEqual((status, error.count("none is not a folder; make it first")), (1, 1))
 
     def test_what_exists_is_replaced_by_force_alone(self) -> None:
         self.picture.write_bytes(b"precious")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from ipaddress import IPv4Address
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor, IWriteDescriptor
@@ -13,7 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.dhcp import wire
 from pixelboot.dhcp.answer import Ignored
-from pixelboot.dhcp.protocol import NotSent
+from pixelboot.dhcp.protocol import Deaf, NotSent
 from pixelboot.dhcp.service import EXPIRY, DhcpService, OpenStore
 from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.leases.lease import Lease, State
@@ -85,6 +87,8 @@ class Service(SynchronousTestCase):
         self.lan = Lan()
         self.leases = self.lan.leases = OpenLeases()
         self.lan.table = self.leases.table
+        here = self.lan.scope.servers | {IPv4Address("127.0.0.1")}
+        self.lan.scope = replace(self.lan.scope, servers=here)
         self.lan.protocol = self.lan.protocol_over(self.leases)
         self.clock, self.readers = Clock(), Readers()
         self.opening: Deferred[OpenStore] = Deferred()
@@ -93,7 +97,13 @@ class Service(SynchronousTestCase):
         port = UdpPort(self.readers, open_socket(lo, 0), lo, self.wall)  # type: ignore[arg-type]
         self.addCleanup(port.stop)
         self.service = DhcpService(
-            port, lambda: self.opening, lambda store: self.lan.protocol, self.failures.append, self.clock, self.wall
+            port,
+            lambda: self.opening,
+            lambda store: self.lan.protocol,
+            self.failures.append,
+            self.lan.outcomes.append,
+            self.clock,
+            self.wall,
         )
         self.server = ("127.0.0.1", port.number)
         self.client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -159,6 +169,15 @@ class Service(SynchronousTestCase):
         ended = [(lease.address, lease.state) for _, leases in self.leases.expired for lease in leases]
         self.assertEqual(ended, [(address(101), State.OFFERED), (address(100), State.EXPIRED)])
         self.assertEqual([now - 1_000_000 for now, _ in self.leases.expired], [0, 61, 661, 661, 661])
+        self.stop()
+
+    def test_an_interface_that_changed(self) -> None:
+        """It is told every few seconds; the log says it once a minute."""
+        self.start()
+        self.patch(UdpPort, "problem", "lo has lost the address 127.0.0.1")
+        self.clock.advance(EXPIRY)
+        self.assertEqual(self.lan.outcomes, [Deaf("lo has lost the address 127.0.0.1")])
+        self.assertEqual((Deaf.rest, Deaf.severity), (60, "error"))
         self.stop()
 
     def test_an_expiry_that_fails(self) -> None:

@@ -19,7 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
-from pixelboot.http.plan import Failed, Refused, Served
+from pixelboot.http.plan import Failed, MenuChanged, Refused, Served
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.library import Library, Unavailable
 from pixelboot.outcome import Outcome
@@ -120,6 +120,13 @@ class RouteTests(HttpCase):
         self.assertIn(b"choose --default boot-1 --timeout 5000 selected", menu)
         self.assertIn(b"kernel containers/demo/kernel initrd=initrd quiet ", menu)
         self.assertNotIn(b"overlap", menu)
+
+    async def test_a_default_that_is_not_there(self) -> None:
+        """The person before the machine reads it, and so does who reads the log."""
+        self.shelf.containers = []
+        self.assertIn(b"is not here; the default is the local disk", (await self.ask("/menu.ipxe"))[2])
+        (told,) = [outcome for outcome in self.outcomes if isinstance(outcome, MenuChanged)]
+        self.assertEqual(told.summary(), "menu: The default 'demo' is not here; the default is the local disk.")
 
     async def test_refused(self) -> None:
         """A short text with the reason; HEAD has the same fields and no body."""

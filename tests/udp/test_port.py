@@ -248,7 +248,7 @@ class SendTests(PortCase):
     def test_errors(self) -> None:
         """What the network does not take raises OSError, and the next datagram leaves all the same."""
         for octets, destination, number in [
-            (bytes(LARGEST_DATAGRAM), self.to(HERE, HERE), errno.EMSGSIZE),
+            (bytes(65535), self.to(HERE, HERE), errno.EMSGSIZE),
             (b"x", self.to(HERE, NOT_OURS), errno.ENETUNREACH),
         ]:
             error = self.assertRaises(OSError, self.port.send, octets, destination)
@@ -259,6 +259,24 @@ class SendTests(PortCase):
         self.assertRaises(OSError, gone.send, b"x", self.to(HERE, HERE))
         self.port.send(b"good", self.to(HERE, HERE))
         self.assertEqual(self.client.recv(100), b"good")
+
+
+class ProblemTests(PortCase):
+    """What becomes of the interface while the port is open."""
+
+    def test_table(self) -> None:
+        """A new interface of the old name is another one."""
+        there = self.lo.addresses
+        for interface, problem in (
+            (self.lo, ""),
+            (Interface("lo", self.lo.index, (*there, IPv4Address("10.1.1.1"))), ""),
+            (Interface("lo", self.lo.index, (IPv4Address("10.1.1.1"),)), "lo has lost the address 10.1.1.1"),
+            (Interface("lo", 999_999, there), "the interface lo that was there at the start is gone"),
+            (Interface("gone0", 2, there), "the interface gone0 that was there at the start is gone"),
+        ):
+            port = UdpPort(reactor, open_socket(self.lo, 0), interface, lambda: 0.0)
+            self.addCleanup(port.stop)
+            self.assertEqual(port.problem, problem)
 
 
 class StopTests(PortCase):

@@ -70,7 +70,13 @@ class DhcpTests(TestCase):
         lo = interfaces()["lo"]
         self.port = UdpPort(reactor, open_socket(lo, 0), lo, lambda: self.lan.now)
         self.service = DhcpService(
-            self.port, lambda: self.opening, lambda store: self.lan.protocol, self.fail, Clock(), lambda: self.lan.now
+            self.port,
+            lambda: self.opening,
+            lambda store: self.lan.protocol,
+            self.fail,
+            self.fail,
+            Clock(),
+            lambda: self.lan.now,
         )
         self.leases.closing.callback(None)
         self.addCleanup(self.service.stopService)
