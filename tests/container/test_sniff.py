@@ -30,14 +30,14 @@ class TestKernel(SynchronousTestCase):
 
     def test_known(self) -> None:
         cases = [
-            (bzimage(), Kernel("6.1.0-13-cloud-amd64", "x86_64")),
-            (bzimage(flags=0), Kernel("6.1.0-13-cloud-amd64", "i686")),
-            (bzimage(protocol=0x204), Kernel("6.1.0-13-cloud-amd64", "")),
-            (bzimage(version=b"5.0\x1b[31m\0"), Kernel("", "x86_64")),
-            (bzimage(version=b"5.0\xff\0"), Kernel("", "x86_64")),
-            (bzimage()[:0x3000], Kernel("", "x86_64")),
+            (bzimage(), Kernel("6.1.0-13-cloud-amd64", "x86_64", True)),
+            (bzimage(flags=0), Kernel("6.1.0-13-cloud-amd64", "i686", True)),
+            (bzimage(protocol=0x204), Kernel("6.1.0-13-cloud-amd64", "", True)),
+            (bzimage(version=b"5.0\x1b[31m\0"), Kernel("", "x86_64", True)),
+            (bzimage(version=b"5.0\xff\0"), Kernel("", "x86_64", True)),
+            (bzimage()[:0x3000], Kernel("", "x86_64", True)),
             (bzimage()[:0x237], Kernel()),
-            (b"MZ" + bytes(0x36) + b"ARMd" + bytes(100), Kernel("", "aarch64")),
+            (b"MZ" + bytes(0x36) + b"ARMd" + bytes(100), Kernel("", "aarch64", True)),
             (b"", Kernel()),
             (b"\x7fELF" + bytes(HEAD), Kernel()),
         ]
