@@ -20,7 +20,7 @@ serve:
 
 test:
 	@tools/setup test
-	@tools/check lint types layers docs trial unit boot
+	@tools/check lint types layers docs trial unit installed boot
 
 docs:
 	@tools/setup test

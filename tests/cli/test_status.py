@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.cli.status`; the status of a real server is looked at in `tests.test_program`."""
+"""Tests of `pixelboot.cli.status`; the status of a real server is looked at in `tests.installed.test_program`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.cli.stop`; a real server is stopped in `tests.test_program`."""
+"""Tests of `pixelboot.cli.stop`; a real server is stopped in `tests.installed.test_program`."""
 
 from __future__ import annotations
 

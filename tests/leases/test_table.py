@@ -296,7 +296,7 @@ class TableTests(SynchronousTestCase):
         """Random operations do what the model does."""
         run_state_machine_as_test(
             TableMachine,
-            settings=settings(max_examples=120, stateful_step_count=60),
+            settings=settings(max_examples=60, stateful_step_count=60),
         )
 
     def test_bad_identity_loses_nothing(self) -> None:

@@ -1,0 +1,1 @@
+"""pixelboot as it is installed and run: wheels, plugins, whole processes."""
