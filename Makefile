@@ -3,7 +3,8 @@
 .PHONY: help demo serve test docs bench clean
 
 help:
-	@echo "make demo    boot a real machine in QEMU from a picture, and watch it (root)"
+	@echo "make demo    boot a real machine in QEMU from a picture, and watch it (root);"
+	@echo "             FIRMWARE=ipxe, bios, uefi, uefi-http or proxy says what machine, and where"
 	@echo "make serve   run the services on loopback, without root"
 	@echo "make test    all checks: lint, types, layers, manual, tests, a real boot (root)"
 	@echo "make docs    the manual as HTML, in build/html"
@@ -12,7 +13,7 @@ help:
 
 demo:
 	@tools/setup demo
-	@.venv/bin/python -m lab.demo
+	@.venv/bin/python -m lab.demo $(FIRMWARE)
 
 serve:
 	@tools/setup serve

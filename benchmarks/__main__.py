@@ -7,4 +7,4 @@ import sys
 from benchmarks import boot_time, containers
 
 if __name__ == "__main__":
-    sys.exit(max([containers.main(), boot_time.main()]))
+    sys.exit(max([containers.main([]), boot_time.main([]), boot_time.main(["--firmware", "uefi"])]))

@@ -1,9 +1,10 @@
 """From power-on to the booted system's first word: pixelboot against dnsmasq and nginx.
 
-    python -m benchmarks.boot_time [--runs 5] [--json FILE]
+    python -m benchmarks.boot_time [--firmware ipxe] [--runs 5] [--json FILE]
 
-One machine (QEMU, BIOS, iPXE) boots the same kernel and initrd from each server in turn, so that whatever else the
-computer does falls on all alike:
+One machine (QEMU; a BIOS and iPXE, or with ``--firmware uefi`` the whole way of UEFI: PXE, loader by TFTP, iPXE) boots
+the same kernel and initrd by the same loader from each server in turn, so that whatever else the computer does falls on
+all alike:
 
 * pixelboot, with a fresh state, as in the demo: the container is decoded while the machine starts;
 * dnsmasq and nginx with the very files that pixelboot serves: scripts, kernel, initrd (option 175.176 set by hand);
@@ -27,6 +28,7 @@ from pathlib import Path
 
 from lab import container, needs
 from lab.machine import initramfs, qemu
+from lab.machine.firmware import Firmware
 from lab.needs import program
 from lab.network import router_advertisement
 from lab.network.capture import Capture, Step
@@ -35,8 +37,10 @@ from lab.process import LabError, Process
 from lab.servers import reference
 from lab.servers.pixelboot import PixelbootServer
 
-STEPS = ("DISCOVER", "ACK", "script", "kernel", "initrd", "kernel runs", "marker")
-"""What is timed: DISCOVER and ACK being sent; script, kernel and initrd being asked for; the machine's own words."""
+_ADDRESS = {"DISCOVER": r"DISCOVER$", "ACK": r"ACK$"}
+_LOADER = {"loader": r"tftp:|/loaders/", "iPXE's DISCOVER": r"DISCOVER$", "iPXE's ACK": r"ACK$"}
+_FILES = {"script": r"/boot\.ipxe", "kernel": r"[^?]*/kernel(\?|$)", "initrd": r"[^?]*/initrd(\?|$)"}
+"""What is seen on the wire at each step of a boot, one after the other (`lab.network.capture.Step`)."""
 
 WANTED = 1.1
 """The most that pixelboot may take, as a multiple of the time with dnsmasq and nginx."""
@@ -44,39 +48,36 @@ WANTED = 1.1
 _TIMEOUT = 180.0
 
 
-def boot(network: Network, tap: str, sha256: str) -> dict[str, float]:
-    """Boot the machine once from whatever serves: seconds from power-on to each of `STEPS`.
+def boot(network: Network, tap: str, firmware: Firmware, sha256: str) -> dict[str, float]:
+    """Boot the machine once from whatever serves: seconds from power-on to each step.
+
+    The steps are messages being sent, files being asked for, and the machine's own words.
 
     :raises LabError: if it does not boot, or not what it should.
     """
     capture = Capture(network, "boot")
     wall = time.time() - time.monotonic()
-    with qemu.power_on(network, qemu.identity(1), tap=tap) as machine:
+    with qemu.power_on(network, qemu.identity(1), firmware, tap=tap) as machine:
         marker = machine.wait_for(qemu.MARKER_LINE, _TIMEOUT)
         if marker[1] != sha256:
             raise LabError(f"the machine booted other octets: {marker[1]}")
         seen = capture.stop()
         start = machine.started_at
-        times = {name: at - wall - start for name, at in _seen(seen).items()}
+        times = {name: at - wall - start for name, at in _seen(seen, firmware).items()}
         times["kernel runs"] = _said(machine, qemu.KERNEL_STARTED) - start
         times["marker"] = _said(machine, qemu.MARKER_LINE) - start
     return times
 
 
-def _seen(steps: Sequence[Step]) -> dict[str, float]:
-    """When each step was first seen on the wire."""
-    tests: dict[str, Callable[[str], bool]] = {
-        "DISCOVER": lambda what: what == "DISCOVER",
-        "ACK": lambda what: what == "ACK",
-        "script": lambda what: what.startswith("/boot.ipxe"),
-        "kernel": lambda what: what.partition("?")[0].endswith("/kernel"),
-        "initrd": lambda what: what.partition("?")[0].endswith("/initrd"),
-    }
+def _seen(steps: Sequence[Step], firmware: Firmware) -> dict[str, float]:
+    """When each step was seen on the wire, for the first time after the step before it."""
+    patterns = _ADDRESS | ({} if firmware is Firmware.IPXE else _LOADER) | _FILES
     found = {}
-    for name, test in tests.items():
-        at = next((step.at for step in steps if test(step.what)), None)
+    rest = iter(steps)
+    for name, pattern in patterns.items():
+        at = next((step.at for step in rest if re.match(pattern, step.what)), None)
         if at is None:
-            raise LabError(f"{name} was not seen on the wire, only {[step.what for step in steps]}")
+            raise LabError(f"{name} was not seen on the wire in its place: {[step.what for step in steps]}")
         found[name] = at
     return found
 
@@ -95,11 +96,11 @@ def fetch(network: Network, path: str) -> bytes:
     return target.read_bytes()
 
 
-def measure(runs: int) -> dict[str, list[dict[str, float]]]:
-    """The times of `runs` boots from each server, in the order they were made."""
+def measure(runs: int, firmware: Firmware) -> dict[str, list[dict[str, float]]]:
+    """The times of `runs` boots of such a machine from each server, in the order they were made."""
     with Network() as network, router_advertisement.answering(network.server, BRIDGE):
         packed = container.pack(network.folder / "containers")
-        tap = network.tap()
+        tap = qemu.plug(network, firmware)
         pixelboot = PixelbootServer(network, packed.path.parent)
         with pixelboot.start():
             part = f"/containers/{container.ID}"
@@ -121,7 +122,7 @@ def measure(runs: int) -> dict[str, list[dict[str, float]]]:
             turn = number % len(servers)
             for name in [*list(servers)[turn:], *list(servers)[:turn]]:
                 with servers[name]():
-                    times[name].append(boot(network, tap, packed.sha256))
+                    times[name].append(boot(network, tap, firmware, packed.sha256))
                 print(f"run {number + 1}/{runs}  {name:<18} {times[name][-1]['marker']:6.2f} s", flush=True)
     return times
 
@@ -137,7 +138,7 @@ def table(times: dict[str, list[dict[str, float]]]) -> str:
     names = list(times)
     runs = len(times[names[0]])
     rows = [["seconds after power-on", *names]]
-    for step in STEPS:
+    for step in times[names[0]][0]:
         cells = []
         for name in names:
             values = [run[step] for run in times[name]]
@@ -154,22 +155,26 @@ def table(times: dict[str, list[dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Measure and print; exit status 0 if pixelboot is as quick as wanted, 1 if not, 2 if something is missing."""
-    parser = argparse.ArgumentParser(description="Power-on to marker line: pixelboot against dnsmasq and nginx.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.boot_time",
+        description="Power-on to marker line: pixelboot against dnsmasq and nginx.",
+    )
+    parser.add_argument("--firmware", type=Firmware, choices=[*Firmware], default=Firmware.IPXE, help="of the machine")
     parser.add_argument("--runs", type=int, default=5, help="boots from each server")
     parser.add_argument("--json", type=Path, help="also write all times to this file")
-    options = parser.parse_args()
-    missing = needs.missing((*needs.BOOTING, *needs.PACKING, "dnsmasq", "nginx", "tcpdump"), root=True)
+    options = parser.parse_args(arguments)
+    missing = needs.missing((*options.firmware.needs, *needs.PACKING, "dnsmasq", "nginx", "tcpdump"), root=True)
     if missing:
         print("Missing here:", *missing, sep="\n  * ", file=sys.stderr)
         return 2
     try:
-        times = measure(max(options.runs, 1))
+        times = measure(max(options.runs, 1), options.firmware)
     except LabError as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 1
-    print()
+    print(f"\nThe machine has {options.firmware.told}.\n")
     print(table(times))
     if options.json:
         options.json.write_text(json.dumps(times, indent=1) + "\n")

@@ -1,11 +1,11 @@
 """The lab: a real machine's firmware boots from a real server, in a network of its own.
 
-Nothing here is part of the product or installed with it.  `make demo`, `make serve`, the tests under ``tests/boot`` and
-``benchmarks/boot_time.py`` are made of it:
+Nothing here is part of the product or installed with it.  `make demo`, `make serve`, the tests under
+``tests/firmware`` and ``benchmarks/boot_time.py`` are made of it:
 
 ``network``   namespaces, a bridge, taps; what only a network can do: capture, router advertisements, simulated clients
 ``machine``   what is booted, and the QEMU machine that boots it
-``servers``   pixelboot and, to compare it with, dnsmasq and nginx
+``servers``   pixelboot; to compare it with, dnsmasq and nginx; and dnsmasq as the DHCP server beside it
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from lab.process import run
 ID = "demo"
 """The container's id: its file name without the ending."""
 
-PIXELBOOT = (sys.executable, "-m", "pixelboot.cli")
+PIXELBOOT = (sys.executable, "-m", "pixelboot")
 """The command ``pixelboot`` of this checkout."""
 
 

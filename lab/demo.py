@@ -1,9 +1,13 @@
 """Boot a machine with an empty disk from a picture, and tell how it goes.
 
-    python -m lab.demo
+    python -m lab.demo [FIRMWARE]
+
+FIRMWARE is what the machine has, `Firmware`, or ``proxy``: a machine with UEFI on a network that has a DHCP server
+already, beside which pixelboot, told nothing but where its containers are, says what to boot.  It is ``ipxe`` if none
+is named.
 
 Exit status: 0 when the machine booted exactly what was packed, 1 when it did not, 2 when something is missing that the
-demo needs, 130 or 143 when it was interrupted.
+demo needs or there is no such firmware, 130 or 143 when it was interrupted.
 """
 
 from __future__ import annotations
@@ -12,27 +16,40 @@ import re
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from types import FrameType
 from typing import NoReturn
 
 from lab import container, needs
 from lab.container import DemoContainer
 from lab.machine import qemu
+from lab.machine.firmware import Firmware
 from lab.network import router_advertisement
-from lab.network.namespace import BRIDGE, SERVER_ADDRESS, Network
+from lab.network.namespace import BRIDGE, NEIGHBOUR_ADDRESS, SERVER_ADDRESS, Network
 from lab.process import LabError, Process
+from lab.servers import neighbour
 from lab.servers.pixelboot import PixelbootServer
 from lab.timeline import Timeline, event
 
+PROXY = "proxy"
+"""The word for a machine with UEFI on a network that has a DHCP server already."""
+
 TIMEOUT = 180.0
-"""Seconds a machine may take from power-on to its marker line; on an idle computer it takes about 12."""
+"""Seconds a machine may take from power-on to its marker line; on an idle computer the slowest takes about 25."""
 
 
 def main() -> int:
     """Run the demo; see the module."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _ended)
-    missing = needs.missing((*needs.BOOTING, *needs.PACKING), root=True)
+    words = [*Firmware, PROXY]
+    word = sys.argv[1] if sys.argv[1:] else Firmware.IPXE
+    if word not in words or sys.argv[2:]:
+        print(f"There is no FIRMWARE={' '.join(sys.argv[1:])}; it is one of {', '.join(words)}.", file=sys.stderr)
+        return 2
+    is_proxy = word == PROXY
+    firmware = Firmware.UEFI if is_proxy else Firmware(word)
+    missing = needs.missing((*firmware.needs, *needs.PACKING, *(("dnsmasq",) if is_proxy else ())), root=True)
     if missing:
         print("The demo boots a machine in QEMU, in a network of its own.  What is missing here:", file=sys.stderr)
         for sentence in missing:
@@ -40,7 +57,7 @@ def main() -> int:
         return 2
     try:
         with Network() as network:
-            return _demonstrate(network)
+            return _demonstrate(network, firmware, is_proxy)
     except LabError as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
@@ -53,7 +70,7 @@ def _ended(number: int, frame: FrameType | None) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _demonstrate(network: Network) -> int:
+def _demonstrate(network: Network, firmware: Firmware, is_proxy: bool) -> int:
     _say("Packing Debian's cloud kernel and a small system with a fresh random file into one picture …")
     containers = network.folder / "containers"
     packed = container.pack(containers)
@@ -61,18 +78,25 @@ def _demonstrate(network: Network) -> int:
     _say(f"  {packed.path.name}: {_size(packed.path.stat().st_size)} ({sizes})")
     _say(f"  SHA-256 of the random file: {packed.sha256}")
     timeline = Timeline()
-    server = PixelbootServer(network, containers, timeline.add)
-    _say(f"Starting pixelboot on {SERVER_ADDRESS}, in a network namespace of its own …")
-    with router_advertisement.answering(network.server, BRIDGE) as has_router, server.start() as serving:
+    with ExitStack() as stack:
+        if is_proxy:
+            _say(f"Starting dnsmasq on {NEIGHBOUR_ADDRESS}: the DHCP server that is there already …")
+            stack.enter_context(neighbour.serving(network, timeline.add))
+        settings = ", without any settings" if is_proxy else ""
+        _say(f"Starting pixelboot on {SERVER_ADDRESS}, in a network namespace of its own{settings} …")
+        has_router = stack.enter_context(router_advertisement.answering(network.server, BRIDGE))
+        server = PixelbootServer(network, containers, timeline.add, is_configured=not is_proxy)
+        serving = stack.enter_context(server.start())
         if not has_router:
             _say("  This kernel has no IPv6: the firmware will wait 13 s longer, for a router.")
         for line in timeline.rest():
             if told := event(line):
                 _say(f"  {told[0]:<9}{told[1]}")
         machine = qemu.identity(1)
-        _say(f"Power on: a machine with an empty disk, {machine.hwaddr}\n")
-        with qemu.power_on(network, machine, timeline.add) as powered:
-            marker = _follow(timeline, powered, serving)
+        _say(f"Power on: a machine with an empty disk, {machine.hwaddr}")
+        _say(f"  It has {firmware.told}.\n")
+        powered = stack.enter_context(qemu.power_on(network, machine, firmware, timeline.add))
+        marker = _follow(timeline, powered, serving)
     return _verdict(packed, marker, powered)
 
 

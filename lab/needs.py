@@ -18,6 +18,9 @@ _PACKAGES = {
     "tcpdump": "tcpdump",
     "udhcpc": "udhcpc",
     "dhclient": "isc-dhcp-client",
+    "atftp": "atftp",
+    "tftp": "tftp-hpa",
+    "curl": "curl",
 }
 """Debian's package of every program that the lab runs."""
 
@@ -27,14 +30,39 @@ PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/local/sbin", "
 BOOT_ROM = Path("/usr/lib/ipxe/qemu/pxe-virtio.rom")
 """The iPXE that QEMU puts on its virtio network card."""
 
+OVMF_CODE = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
+"""EDK2's firmware for QEMU's machines: the program."""
+
+OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
+"""What that firmware finds in its memory when it is new."""
+
+LOADERS = Path("/usr/lib/ipxe")
+"""The folder of the loaders that machines fetch."""
+
+_FILES = {
+    BOOT_ROM: ("QEMU's network boot ROM", "ipxe-qemu"),
+    OVMF_CODE: ("the UEFI firmware", "ovmf"),
+    OVMF_VARS: ("the UEFI firmware's memory", "ovmf"),
+    LOADERS / "undionly.kpxe": ("the loader for a BIOS", "ipxe"),
+    LOADERS / "snponly.efi": ("the loader for UEFI", "ipxe"),
+    LOADERS / "ipxe.efi": ("the loader for UEFI with drivers of its own", "ipxe"),
+}
+"""What every file is, and Debian's package of it."""
+
 PACKING = ("busybox", "apt-get", "dpkg-deb")
-"""The programs that make the demo container."""
+"""What makes the demo container."""
 
 NETWORK = ("ip",)
-"""The programs that make a network."""
+"""What makes a network."""
 
 BOOTING = (*NETWORK, "qemu-system-x86_64")
-"""The programs that boot a machine in a network of its own."""
+"""What boots a machine in a network of its own, whatever its firmware."""
+
+BIOS = (BOOT_ROM, LOADERS / "undionly.kpxe")
+"""What a machine with a BIOS is made of and boots by."""
+
+UEFI = (OVMF_CODE, OVMF_VARS, LOADERS / "snponly.efi", LOADERS / "ipxe.efi")
+"""What a machine with UEFI is made of and boots by."""
 
 
 def program(name: str) -> str:
@@ -42,16 +70,19 @@ def program(name: str) -> str:
     return shutil.which(name, path=PATH) or name
 
 
-def missing(programs: Iterable[str], root: bool = False) -> list[str]:
-    """What is not there, each as a sentence that says how to get it; empty when all is well.
+def missing(things: Iterable[str | Path], root: bool = False) -> list[str]:
+    """What of these programs (names) and files (paths) is not there, each as a sentence that says how to get it.
 
     With `root`, being root and ``/dev/net/tun`` are needed as well.
     """
-    programs = tuple(programs)
-    absent = [name for name in programs if shutil.which(name, path=PATH) is None]
-    sentences = [f"the program {name}: apt-get install {_PACKAGES[name]}" for name in absent]
-    if "qemu-system-x86_64" in programs and not BOOT_ROM.exists():
-        sentences.append(f"QEMU's network boot ROM {BOOT_ROM}: apt-get install ipxe-qemu")
+    sentences = []
+    for thing in dict.fromkeys(things):
+        if isinstance(thing, Path):
+            if not thing.exists():
+                what, package = _FILES[thing]
+                sentences.append(f"{what}, {thing}: apt-get install {package}")
+        elif shutil.which(thing, path=PATH) is None:
+            sentences.append(f"the program {thing}: apt-get install {_PACKAGES[thing]}")
     if root and os.geteuid() != 0:
         sentences.append("root, to make network namespaces: run it by sudo, or in a virtual machine or container")
     elif root and not Path("/dev/net/tun").exists():

@@ -15,8 +15,14 @@ from typing import IO, Self
 
 from lab import CHECKOUT
 
-_TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|[c78])|[\x00-\x08\x0b-\x1f\x7f]")
+ERASED = "\N{SYMBOL FOR FORM FEED}"
+"""What stands in a line where the whole screen was erased, once or more often in a row."""
+
+_TERMINAL_CODES = re.compile(r"\x1b(?:\[[0-9;?=]*[A-Za-z]|[c78])|[\x00-\x08\x0b-\x1f\x7f]")
 """What firmware and kernels send to steer a terminal (ECMA-48 CSI; ESC c, 7 and 8) and other control characters."""
+
+_ERASE = re.compile(rf"\x1b\[2J(?:{_TERMINAL_CODES.pattern})*")
+"""The code for that, with the codes behind it."""
 
 
 class LabError(Exception):
@@ -81,8 +87,7 @@ class Process:
     def _read(self, output: IO[bytes]) -> None:
         with output:
             for octets in output:
-                text = _TERMINAL_CODES.sub("", octets.decode("utf-8", "replace").replace("\t", " ")).rstrip()
-                line = Line(self.name, time.monotonic(), text)
+                line = Line(self.name, time.monotonic(), _plain(octets.decode("utf-8", "replace")))
                 with self._changed:
                     self._lines.append(line)
                     self._changed.notify_all()
@@ -174,6 +179,11 @@ class Process:
     ) -> None:
         """Stop it."""
         self.stop()
+
+
+def _plain(text: str) -> str:
+    """A line as it would be read on paper."""
+    return _TERMINAL_CODES.sub("", _ERASE.sub(ERASED, text).replace("\t", " ")).rstrip()
 
 
 def run(*argv: str, timeout: float = 30.0) -> str:

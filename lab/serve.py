@@ -19,6 +19,9 @@ from lab.servers.pixelboot import loopback_config, twistd
 DHCP_PORT = 6767
 """Where DHCP listens: port 67 would need root."""
 
+TFTP_PORT = 6969
+"""Where TFTP listens: port 69 would need root."""
+
 HTTP_PORT = 8080
 """Where HTTP listens."""
 
@@ -40,18 +43,20 @@ def main() -> int:
             print(f"FAILED: {error}", file=sys.stderr)
             return 1
     config = folder / "pixelboot.toml"
-    config.write_text(loopback_config(folder / "state", containers, DHCP_PORT, HTTP_PORT))
+    config.write_text(loopback_config(folder / "state", containers, DHCP_PORT, TFTP_PORT, HTTP_PORT))
     url = f"http://127.0.0.1:{HTTP_PORT}"
     pixelboot, state = _command(), shlex.quote(_short(folder / "state"))
     print(
         f"""\
-pixelboot on loopback: HTTP on port {HTTP_PORT}, DHCP on port {DHCP_PORT}.  What there is to see:
+pixelboot on loopback: HTTP on port {HTTP_PORT}, TFTP on port {TFTP_PORT}, DHCP on port {DHCP_PORT}.  Something to see:
 
   what firmware is told to run first    curl {url}/boot.ipxe
   the menu of containers                curl {url}/menu.ipxe
   the same as JSON                      curl {url}/containers
   the picture, for a browser            {url}/files/{container.ID}.rts.png
   the kernel inside it                  curl -o kernel {url}/containers/{container.ID}/kernel
+  the loader for UEFI by TFTP           curl -o snponly.efi tftp://127.0.0.1:{TFTP_PORT}/snponly.efi
+  the same by HTTP                      curl -O {url}/loaders/snponly.efi
   how the server is                     {pixelboot} status --state {state}
   end it, as Ctrl-C does                {pixelboot} stop --state {state}
 
@@ -61,7 +66,7 @@ Its settings are in {_short(config)}; its log follows.
     )
     os.chdir(CHECKOUT)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(CHECKOUT), os.environ.get("PYTHONPATH"))))
-    argv = twistd(config)
+    argv = twistd(["--config", str(config)])
     os.execv(argv[0], argv)
 
 
@@ -70,7 +75,7 @@ def _command() -> str:
     script = Path(sys.executable).with_name("pixelboot")
     if script.exists():
         return shlex.quote(_short(script))
-    return f"{shlex.quote(_short(Path(sys.executable)))} -m pixelboot.cli"
+    return f"{shlex.quote(_short(Path(sys.executable)))} -m pixelboot"
 
 
 def _short(path: Path) -> str:

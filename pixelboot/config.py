@@ -65,6 +65,9 @@ class Kind(Generic[T]):
     many: bool = False
     """True of `tables`."""
 
+    flag: bool = False
+    """True of `switch`: on the command line it takes no words, but has an opposite."""
+
 
 @dataclass(frozen=True, slots=True)
 class Declared:
@@ -96,9 +99,12 @@ class Declared:
         return "-".join(self.path).replace("_", "-")
 
 
-def setting(kind: Kind[T], default: T = _REQUIRED, *, help: str) -> T:
-    """Declare one field of a settings class, given by its name; without `default` the setting is required."""
-    metadata = {"kind": kind, "help": help}
+def setting(kind: Kind[T], default: T = _REQUIRED, *, help: str, name: str = "") -> T:
+    """Declare one field of a settings class, given by its name; without `default` the setting is required.
+
+    `name` stands in for the field's name where that is not what the file shall say (``uefi-x64``).
+    """
+    metadata = {"kind": kind, "help": help, "name": name}
     if default is _REQUIRED:
         return cast("T", dataclasses.field(metadata=metadata, kw_only=True))
     return dataclasses.field(default=default, metadata=metadata, kw_only=True)
@@ -128,6 +134,23 @@ def choice(*names: str) -> Kind[str]:
         return str(value)
 
     return Kind(allowed, parse)
+
+
+def switch() -> Kind[bool]:
+    """On or off; on the command line ``--name`` and ``--no-name``."""
+    words = {"true": True, "false": False}
+
+    def parse(value: object) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError
+        return value
+
+    def from_text(text: str) -> bool:
+        if text not in words:
+            raise ValueError
+        return words[text]
+
+    return Kind("true or false", parse, from_text, flag=True)
 
 
 def whole(low: int, high: int) -> Kind[int]:
@@ -203,7 +226,7 @@ def build(settings: type[T], document: Mapping[str, object], prefix: str = "") -
 
     Values of the command line stand in the document as `Words` (see `override`).
     """
-    fields = {field.name: field for field in dataclasses.fields(cast("Any", settings))}
+    fields = {_name(field): field for field in dataclasses.fields(cast("Any", settings))}
     for key in document:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, 1)
@@ -214,9 +237,9 @@ def build(settings: type[T], document: Mapping[str, object], prefix: str = "") -
         kind: Kind[Any] = field.metadata["kind"]
         key = prefix + name
         if name in document:
-            values[name] = _value(kind, key, document[name])
+            values[field.name] = _value(kind, key, document[name])
         elif kind.inner is not None and not kind.many and field.default is dataclasses.MISSING:
-            values[name] = build(kind.inner, {}, f"{key}.")
+            values[field.name] = build(kind.inner, {}, f"{key}.")
         elif field.default is dataclasses.MISSING:
             raise ConfigError(key, _REQUIRED, f"it must be given: {kind.allowed}")
     try:
@@ -253,9 +276,9 @@ def declared(settings: type, path: tuple[str, ...] = ()) -> Iterator[Declared]:
         if kind.inner is None:
             required = field.default is dataclasses.MISSING
             default = None if required else kind.show(field.default)
-            yield Declared((*path, field.name), kind, default, required, field.metadata["help"])
+            yield Declared((*path, _name(field)), kind, default, required, field.metadata["help"])
         elif not kind.many:
-            yield from declared(kind.inner, (*path, field.name))
+            yield from declared(kind.inner, (*path, _name(field)))
 
 
 def arrays(settings: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, str, tuple[Declared, ...]]]:
@@ -263,10 +286,10 @@ def arrays(settings: type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, st
     for field in dataclasses.fields(settings):
         kind: Kind[Any] = field.metadata["kind"]
         if kind.inner is not None and kind.many:
-            here = (*path, field.name)
+            here = (*path, _name(field))
             yield ".".join(here), field.metadata["help"], tuple(declared(kind.inner, here))
         elif kind.inner is not None:
-            yield from arrays(kind.inner, (*path, field.name))
+            yield from arrays(kind.inner, (*path, _name(field)))
 
 
 def dump(settings: object, path: tuple[str, ...] = ()) -> str:
@@ -276,14 +299,20 @@ def dump(settings: object, path: tuple[str, ...] = ()) -> str:
     for field in dataclasses.fields(cast("Any", settings)):
         kind: Kind[Any] = field.metadata["kind"]
         value = getattr(settings, field.name)
-        here = (*path, field.name)
+        here = (*path, _name(field))
         if kind.inner is None:
-            plain.append(f"{field.name} = {_toml(kind.show(value))}\n")
+            plain.append(f"{_name(field)} = {_toml(kind.show(value))}\n")
         elif kind.many:
             nested.extend(f"\n[[{'.'.join(here)}]]\n{dump(entry, here)}" for entry in value)
         else:
             nested.append(f"\n[{'.'.join(here)}]\n{dump(value, here)}")
     return "".join(plain + nested)
+
+
+def _name(field: dataclasses.Field[Any]) -> str:
+    """What the file calls a field."""
+    name: str = field.metadata["name"] or field.name
+    return name
 
 
 def _value(kind: Kind[Any], key: str, raw: object) -> object:

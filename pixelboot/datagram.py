@@ -18,6 +18,9 @@ class Arrival:
     local: IPv4Address
     """Our address on that interface: where the datagram was sent to or, of a broadcast, the interface's own."""
 
+    port: int
+    """Our UDP port at which it came in."""
+
     source: IPv4Address
     """The sender's address; 0.0.0.0 of a client that has none yet."""
 
@@ -26,6 +29,9 @@ class Arrival:
 
     now: float
     """When it was received, in seconds of the wall clock since 1970."""
+
+    to_everybody: bool = False
+    """Whether it was sent to a broadcast or multicast address, not to ours alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Severity = Literal["info", "warn", "error"]
+Severity = Literal["debug", "info", "warn", "error"]
+"""``debug`` is what happens in every healthy boot and tells nothing: it is counted, and written where a site asks for
+more (the setting ``verbose``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,3 +44,21 @@ def printable(text: str, limit: int = 200) -> str:
     cut = text[:limit]
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
     return safe + "…" if len(text) > limit else safe
+
+
+def quantity(octets: float) -> str:
+    """An amount of octets for a person: ``512 octets``, ``14.2 MB`` (decimal prefixes)."""
+    if octets < 1000:
+        return f"{octets:.0f} octets"
+    for unit, name in ((1e3, "kB"), (1e6, "MB")):
+        if octets < 999.95 * unit:
+            return f"{octets / unit:.1f} {name}"
+    return f"{octets / 1e9:.1f} GB"
+
+
+def pace(octets: int, seconds: float) -> str:
+    """How much was sent, how long it took and how fast that was: ``14.2 MB in 0.82 s (17.2 MB/s)``."""
+    amount = f"{quantity(octets)} in {seconds:.2f} s"
+    # A rate over less than this would only measure our own clock.
+    timed = octets and seconds >= 0.01
+    return f"{amount} ({quantity(octets / seconds)}/s)" if timed else amount

@@ -17,7 +17,7 @@ from pixelboot.outcome import Outcome
 DELAY = 0.1
 """Seconds that a line may wait for others to be written with it."""
 
-_LEVELS = {"info": LogLevel.info, "warn": LogLevel.warn, "error": LogLevel.error}
+_LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warn": LogLevel.warn, "error": LogLevel.error}
 
 
 class Report:
@@ -28,13 +28,19 @@ class Report:
         clock: IReactorTime,
         wall: Callable[[], float],
         observer: ILogObserver = globalLogPublisher,
+        *,
+        verbose: bool = False,
     ) -> None:
-        """`clock` schedules the batches, `wall` gives the time that stands on the lines."""
+        """`clock` schedules the batches, `wall` gives the time that stands on the lines.
+
+        With `verbose` every outcome has its line: also those of severity ``debug`` and those that rest.
+        """
         self.counts: Counter[str] = Counter()
         """How often each kind of outcome happened, by `Outcome.counter`."""
         self._clock = clock
         self._wall = wall
         self._observer = observer
+        self._verbose = verbose
         self._waiting: list[tuple[float, Outcome]] = []
         self._call: IDelayedCall | None = None
         self._quiet: dict[str, tuple[float, int]] = {}
@@ -42,6 +48,8 @@ class Report:
     def __call__(self, outcome: Outcome) -> None:
         """Take one outcome."""
         self.counts[outcome.counter()] += 1
+        if outcome.severity == "debug" and not self._verbose:
+            return
         self._waiting.append((self._wall(), outcome))
         if self._call is None:
             self._call = self._clock.callLater(DELAY, self.flush)
@@ -57,7 +65,7 @@ class Report:
 
     def _write(self, at: float, outcome: Outcome) -> None:
         line = outcome.summary()
-        if outcome.rest:
+        if outcome.rest and not self._verbose:
             name = outcome.counter()
             last, held = self._quiet.get(name, (float("-inf"), 0))
             if 0 <= at - last < outcome.rest:

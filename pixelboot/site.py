@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pixelboot.boot.settings import BootSettings
-from pixelboot.config import build, override, section, setting, text
+from pixelboot.config import build, override, section, setting, switch, text
 from pixelboot.dhcp.settings import DhcpSettings
 from pixelboot.http.settings import HttpSettings
 from pixelboot.malformed import Malformed
+from pixelboot.tftp.settings import TftpSettings
 
 STATE_VARIABLE = "PIXELBOOT_STATE"
 """The environment variable that names the state folder where neither file nor command line does."""
@@ -34,14 +35,21 @@ class Site:
         "/var/lib/pixelboot",
         help="The folder of what must survive a restart: leases, decoded containers, the control socket.",
     )
+    verbose: bool = setting(
+        switch(),
+        False,
+        help="Also log what happens in every healthy boot and tells little, and every single line of those that are "
+        "otherwise only counted after the first.",
+    )
     boot: BootSettings = setting(section(BootSettings), help="What machines boot.")
     dhcp: DhcpSettings = setting(section(DhcpSettings), help="Addresses.")
+    tftp: TftpSettings = setting(section(TftpSettings), help="Loaders.")
     http: HttpSettings = setting(section(HttpSettings), help="Scripts, kernels, pictures.")
 
     @property
-    def root(self) -> str:
-        """The folder of the containers."""
-        return self.http.root or f"{self.state}/containers"
+    def roots(self) -> tuple[str, ...]:
+        """The folders of the containers."""
+        return self.http.root or (f"{self.state}/containers",)
 
     @property
     def control(self) -> str:
@@ -54,18 +62,29 @@ def load(file: str | None, words: Mapping[tuple[str, ...], str], environ: Mappin
 
     Raises `Malformed` (mostly `pixelboot.config.ConfigError`) with a text for the operator.
     """
-    document = _read(file) if file is not None else {}
+    document = _parsed(file) if file is not None else {}
     if STATE_VARIABLE in environ:
         document.setdefault("state", environ[STATE_VARIABLE])
     for path, value in words.items():
         document = override(document, path, value)
+    return read(document)
+
+
+def read(document: Mapping[str, object]) -> Site:
+    """The settings of a parsed TOML document; raises as `load` does."""
     site = build(Site, document)
     # What runs the server may change its folder after this.
-    root = os.path.abspath(site.http.root) if site.http.root else ""
-    return replace(site, state=os.path.abspath(site.state), http=replace(site.http, root=root))
+    roots = tuple(os.path.abspath(root) for root in site.http.root)
+    tftp_root = os.path.abspath(site.tftp.root) if site.tftp.root else ""
+    return replace(
+        site,
+        state=os.path.abspath(site.state),
+        http=replace(site.http, root=roots),
+        tftp=replace(site.tftp, root=tftp_root),
+    )
 
 
-def _read(file: str) -> dict[str, object]:
+def _parsed(file: str) -> dict[str, object]:
     try:
         with open(file, "rb") as opened:
             octets = opened.read(LARGEST_FILE + 1)

@@ -64,11 +64,20 @@ def is_free(port: int, kind: socket.SocketKind) -> bool:
     return True
 
 
-def settings(folder: Path, dhcp_port: int | None = None, listen: str = "tcp:0:interface=127.0.0.1") -> Path:
-    """A settings file in `folder`, with the state in ``folder/state``; DHCP is off when there is no port for it."""
-    lines = [f'state = "{folder}/state"', "[http]", f'listen = "{listen}"']
-    if dhcp_port is not None:
-        lines += ["[dhcp]", 'mode = "server"', 'interface = "lo"', f"port = {dhcp_port}"]
+def settings(
+    folder: Path,
+    dhcp_port: int | None = None,
+    listen: str = "tcp:0:interface=127.0.0.1",
+    tftp_port: int | None = None,
+) -> Path:
+    """A settings file in `folder`, with the state in ``folder/state``; what has no port is off."""
+    lines = [f'state = "{folder}/state"', "[http]", f'listen = "{listen}"', "[tftp]"]
+    lines += ["enabled = false"] if tftp_port is None else [f"port = {tftp_port}", 'address = "127.0.0.1"']
+    lines += ["[dhcp]"]
+    if dhcp_port is None:
+        lines += ['mode = "off"']
+    else:
+        lines += ['mode = "server"', 'interface = "lo"', f"port = {dhcp_port}", f"proxy_port = {free_udp_port()}"]
         lines += ["[[dhcp.subnet]]", 'network = "127.0.0.0/24"', 'pool = ["127.0.0.100-127.0.0.199"]']
     file = folder / "site.toml"
     file.write_text("\n".join([*lines, ""]), encoding="utf-8")

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.datagram import Arrival, Destination
 
-ARRIVAL = Arrival("eno1", IPv4Address("10.77.0.1"), IPv4Address("0.0.0.0"), 68, 1e9)
+ARRIVAL = Arrival("eno1", IPv4Address("10.77.0.1"), 67, IPv4Address("0.0.0.0"), 68, 1e9)
 DESTINATION = Destination(IPv4Address("10.77.0.100"), 68, ARRIVAL.local, ARRIVAL.interface)
 
 

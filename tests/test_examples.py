@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import declared
 from pixelboot.site import Site, load
-from pixelboot.tap import Options
+from pixelboot.tap.options import Options
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 

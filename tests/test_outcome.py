@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.outcome import Outcome, printable
+from pixelboot.outcome import Outcome, pace, printable, quantity
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +69,28 @@ class PrintableTests(SynchronousTestCase):
         self.assertTrue(safe.isprintable(), ascii(safe))
         self.assertLessEqual(len(safe.splitlines()), 1)
         self.assertEqual(safe.encode("utf-8").decode("utf-8"), safe)
+
+
+class QuantityTests(SynchronousTestCase):
+    """Amounts, for a person to read."""
+
+    def test_quantity(self) -> None:
+        """Decimal prefixes, one digit behind the point, and never 1000 of anything but the largest."""
+        for octets, text in (
+            (0, "0 octets"),
+            (999, "999 octets"),
+            (999_949, "999.9 kB"),
+            (999_950, "1.0 MB"),
+            (2.5e12, "2500.0 GB"),
+        ):
+            self.assertEqual(quantity(octets), text)
+
+    def test_pace(self) -> None:
+        """There is no rate where the time is too short to tell one."""
+        for octets, seconds, text in (
+            (14_200_000, 0.8, "14.2 MB in 0.80 s (17.8 MB/s)"),
+            (14_200_000, 0.009, "14.2 MB in 0.01 s"),
+            (0, 5.0, "0 octets in 5.00 s"),
+            (0, 0.0, "0 octets in 0.00 s"),
+        ):
+            self.assertEqual(pace(octets, seconds), text)

@@ -65,7 +65,7 @@ class LoadTests(SynchronousTestCase):
     def test_nothing_said(self) -> None:
         """Without any settings pixelboot is safe: it gives out no addresses."""
         site = load(None, NOTHING, {})
-        self.assertEqual((site.state, site.dhcp.mode, site.http.listen), ("/var/lib/pixelboot", "off", "tcp:8080"))
+        self.assertEqual((site.state, site.dhcp.mode, site.http.listen), ("/var/lib/pixelboot", "proxy", "tcp:8080"))
         self.assertEqual(site, build(Site, {}))
 
     def test_file(self) -> None:
@@ -98,14 +98,14 @@ class LoadTests(SynchronousTestCase):
     def test_paths(self) -> None:
         """The containers and the control socket are in the state folder; the containers need not be."""
         site = load(None, {("state",): "/s"}, {})
-        self.assertEqual((site.root, site.control), ("/s/containers", "/s/control"))
-        self.assertEqual(load(None, {("state",): "/s", ("http", "root"): "/r"}, {}).root, "/r")
+        self.assertEqual((site.roots, site.control), (("/s/containers",), "/s/control"))
+        self.assertEqual(load(None, {("state",): "/s", ("http", "root"): "/r,/q"}, {}).roots, ("/r", "/q"))
 
     def test_wrong_settings(self) -> None:
         """The key, the value and what is allowed; wherever the value came from."""
         for octets, words, environ, key in [
             (b"stat = 1", {}, {}, "stat = 1: there is no such setting; did you mean state?"),
-            (b'[dhcp]\nmode = "proxy"', {}, {}, 'dhcp.mode = "proxy": must be one of "server", "off"'),
+            (b'[dhcp]\nmode = "relay"', {}, {}, 'dhcp.mode = "relay": must be one of "proxy", "server", "off"'),
             (b'[dhcp]\nmode = "server"', {}, {}, "dhcp.mode = "),
             (b"dhcp = 1", {}, {}, "dhcp = 1: must be a table"),
             (b"[[http]]", {}, {}, "http = [{}]: must be a table"),

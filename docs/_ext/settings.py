@@ -56,7 +56,8 @@ def row(setting: Declared) -> tuple[str, ...]:
     """The cells of one setting."""
     default = "must be given" if setting.required else f"``{json.dumps(setting.default, ensure_ascii=False)}``"
     allowed = re.sub('"[^"]*"', r"``\g<0>``", setting.kind.allowed)  # Else the quotes would be made curly.
-    return f"``{setting.path[-1]}``", f"``--{setting.option}``", default, allowed, setting.help
+    option = f"``--{setting.option}``, ``--no-{setting.option}``" if setting.kind.flag else f"``--{setting.option}``"
+    return f"``{setting.path[-1]}``", option, default, allowed, setting.help
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:

@@ -1,19 +1,20 @@
-"""A machine with nothing on its disk: QEMU, a BIOS, and a network card with QEMU's own iPXE."""
+"""A machine with nothing on its disk: QEMU, a firmware, and a network card."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 
+from lab import needs
+from lab.machine.firmware import Firmware
 from lab.machine.initramfs import MARKER
 from lab.needs import program
+from lab.network import disguise
 from lab.network.namespace import Network
 from lab.process import Process, Sink
 
 NAME = "machine"
 """The source of the lines from a machine's serial line."""
-
-FIRMWARE_STARTED = r"iPXE \S+ -- Open Source Network Boot Firmware"
-"""The line that iPXE writes first."""
 
 KERNEL_STARTED = r"Linux version (\S+)"
 """The first line of the kernel."""
@@ -38,19 +39,51 @@ def identity(number: int) -> Identity:
     return Identity(f"02:aa:00:00:00:{number:02x}", f"00112233-4455-6677-8899-aabbccddee{number:02x}")
 
 
-def power_on(network: Network, machine: Identity, sink: Sink | None = None, tap: str | None = None) -> Process:
+def power_on(
+    network: Network,
+    machine: Identity,
+    firmware: Firmware = Firmware.IPXE,
+    sink: Sink | None = None,
+    tap: str | None = None,
+) -> Process:
     """Switch a machine on: the process's lines are those of its serial line; it ends when the machine is switched off.
 
     The machine is emulated wholly (``-accel tcg``), which works wherever QEMU does.  Its screen is the serial line
-    (``graphics=off``): firmware and iPXE write there.  A plain CPU is emulated quickest.
+    (``graphics=off``): firmware and iPXE write there.  A plain CPU is emulated quickest.  It is as new as from the
+    factory each time.  `tap` is one that `plug` made, where the same shall serve again.
+
+    :raises lab.process.LabError: if it cannot be switched on.
     """
     return network.server.start(
         NAME,
         program("qemu-system-x86_64"),
         *("-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", "qemu64", "-m", "512"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio"),
-        *("-netdev", f"tap,id=lan,ifname={tap or network.tap()},script=no,downscript=no"),
-        *("-device", f"virtio-net-pci,netdev=lan,mac={machine.hwaddr},bootindex=0"),
+        *("-netdev", f"tap,id=lan,ifname={tap or plug(network, firmware)},script=no,downscript=no"),
+        *(_uefi(network, machine, firmware) if firmware.is_uefi else _bios(machine)),
         *("-uuid", machine.uuid),
         sink=sink,
     )
+
+
+def plug(network: Network, firmware: Firmware) -> str:
+    """A new tap for a machine with such a firmware."""
+    return disguise.tap(network) if firmware is Firmware.BIOS else network.tap()
+
+
+def _bios(machine: Identity) -> list[str]:
+    return ["-device", f"virtio-net-pci,netdev=lan,mac={machine.hwaddr},bootindex=0"]
+
+
+def _uefi(network: Network, machine: Identity, firmware: Firmware) -> list[str]:
+    """OVMF, on a card without iPXE; the newer ones have no network without a source of chance."""
+    memory = network.folder / f"nvram-{machine.hwaddr}"
+    shutil.copyfile(needs.OVMF_VARS, memory)
+    left_out = ["IPv6PXE", "IPv4PXE"] if firmware is Firmware.UEFI_HTTP else ["IPv6PXE"]
+    return [
+        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={needs.OVMF_CODE}"),
+        *("-drive", f"if=pflash,format=raw,unit=1,file={memory}"),
+        *(word for part in left_out for word in ("-fw_cfg", f"name=opt/org.tianocore/{part}Support,string=n")),
+        *("-device", f"virtio-net-pci,netdev=lan,mac={machine.hwaddr},bootindex=0,romfile="),
+        *("-device", "virtio-rng-pci"),
+    ]

@@ -1,4 +1,4 @@
-"""When the steps of a boot were seen on the wire, whoever the server is: DHCP's messages and HTTP's requests.
+"""When the steps of a boot were seen on the wire, whoever the server is: DHCP's messages, TFTP's and HTTP's requests.
 
 tcpdump writes the packets that begin a step, and nothing else, to a file; it is read when the boot is over.
 """
@@ -16,10 +16,16 @@ from lab.needs import program
 from lab.network.namespace import BRIDGE, SERVER_ADDRESS, Network
 from lab.process import LabError, Process
 
-_FILTER = f"udp port 67 or (tcp and dst host {SERVER_ADDRESS} and tcp[tcpflags] & tcp-push != 0)"
+_FILTER = (
+    "udp port 67 or udp port 4011 or udp dst port 69 or "
+    f"(tcp and dst host {SERVER_ADDRESS} and tcp[tcpflags] & tcp-push != 0)"
+)
 _MESSAGES = {1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM"}
+_BOOT_SERVER_PORT = (4011).to_bytes(2, "big")
 _MAGIC = b"\x63\x82\x53\x63"
 _GET = re.compile(rb"GET (\S+) HTTP/1")
+_READ = re.compile(rb"\x00\x45.{4}\x00\x01([!-~]+)\x00octet\x00", re.IGNORECASE | re.DOTALL)
+"""A read request (RFC 1350 §5) in a frame: port 69, length and checksum, what it is, the name, the mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +36,8 @@ class Step:
     """When, in seconds since 1970."""
 
     what: str
-    """``DISCOVER``, ``ACK`` …, or the path that was asked for: ``/boot.ipxe``."""
+    """``DISCOVER``, ``ACK`` …, the same at port 4011: ``4011:ACK``, or the file that was asked for: ``/boot.ipxe``
+    by HTTP, ``tftp:snponly.efi`` by TFTP."""
 
 
 class Capture:
@@ -76,7 +83,11 @@ def _frames(path: Path) -> Iterator[tuple[float, bytes]]:
 def _meaning(frame: bytes) -> str | None:
     if match := _GET.search(frame):
         return match[1].decode("ascii", "replace")
+    if match := _READ.search(frame):
+        return f"tftp:{match[1].decode('ascii')}"
     start = frame.find(_MAGIC)
     if start >= 0 and frame[start + 4 : start + 6] == b"\x35\x01":
-        return _MESSAGES.get(frame[start + 6])
+        message = _MESSAGES.get(frame[start + 6])
+        is_second = _BOOT_SERVER_PORT in (frame[34:36], frame[36:38])
+        return f"4011:{message}" if is_second else message
     return None

@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -36,6 +36,9 @@ from lab.process import LabError, Process, Sink, run
 
 SERVER_ADDRESS = "10.77.0.1"
 """The server's address on the bridge."""
+
+NEIGHBOUR_ADDRESS = "10.77.0.2"
+"""Of the network's router and own DHCP server, where there is one (`lab.servers.neighbour`): the default route's."""
 
 NETWORK = "10.77.0.0/24"
 """The network of the bridge."""
@@ -93,6 +96,8 @@ class Network:
         self.token = f"{PREFIX}{os.getpid()}-{_started(os.getpid())}-{next(_NUMBERS)}"
         self.folder = Path(tempfile.gettempdir()) / self.token
         self.server = Namespace(f"{self.token}-server")
+        self.until_closed = ExitStack()
+        """What ends with the network, the last first."""
         self._taps = count()
         self._clients = count(1)
         self._keeper = subprocess.Popen(
@@ -106,10 +111,13 @@ class Network:
             self.folder.mkdir(mode=0o700)
             self._make(self.server)
             server = self.server
+            # The far end of a wire (`lab.network.wire.tap`) has an interface too, which must not answer for the server.
+            server.write_setting("net/ipv4/conf/all/arp_ignore", "1")
             server.ip("link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
             server.ip("link", "set", BRIDGE, "addrgenmode", "none")
             server.ip("address", "add", f"{SERVER_ADDRESS}/24", "broadcast", "+", "dev", BRIDGE)
             server.ip("link", "set", BRIDGE, "up")
+            server.ip("route", "add", "default", "via", NEIGHBOUR_ADDRESS)
         except BaseException:
             self.close()
             raise
@@ -143,9 +151,13 @@ class Network:
 
         :raises LabError: if something could not be removed.
         """
-        if self._keeper.stdin is not None and not self._keeper.stdin.closed:
-            self._keeper.stdin.close()
-        if self._keeper.wait(30.0) != 0:
+        try:
+            self.until_closed.close()
+        finally:
+            if self._keeper.stdin is not None and not self._keeper.stdin.closed:
+                self._keeper.stdin.close()
+            status = self._keeper.wait(30.0)
+        if status != 0:
             raise LabError(f"the lab's network {self.token} could not be removed: see `ip netns list`")
 
     def __enter__(self) -> Self:

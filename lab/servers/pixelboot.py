@@ -1,12 +1,13 @@
-"""pixelboot itself, as it is run on any machine: ``twistd`` with a configuration file."""
+"""pixelboot itself, as it is run on any machine: ``twistd`` with a configuration file, or with next to nothing."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab import CHECKOUT
+from lab import CHECKOUT, container
 from lab.container import PIXELBOOT
 from lab.network.namespace import BRIDGE, NETWORK, SERVER_ADDRESS, Network
 from lab.process import LabError, Process, Sink, run
@@ -33,8 +34,12 @@ pool = ["{pool}"]
 {router}lease_time = 600
 
 [boot]
-default = "demo"
+default = "{default}"
 timeout = 0.3
+{loaders}
+[tftp]
+address = "{address}"
+port = {tftp_port}
 
 [http]
 listen = "{listen}"
@@ -42,15 +47,19 @@ root = "{root}"
 """
 
 
-def twistd(config: Path) -> list[str]:
+def twistd(options: Sequence[str]) -> list[str]:
     """The command line that runs the whole of pixelboot in the foreground, from the Python that runs the lab."""
     script = "from twisted.scripts.twistd import run; run()"
-    return [sys.executable, "-c", script, "--nodaemon", "--pidfile=", "pixelboot", "--config", str(config)]
+    return [sys.executable, "-c", script, "--nodaemon", "--pidfile=", "pixelboot", *options]
 
 
-def network_config(state: Path, containers: Path) -> str:
-    """The configuration for a server on the bridge of the lab's network."""
+def network_config(state: Path, containers: Path, loaders: Mapping[str, str] | None = None) -> str:
+    """The configuration for a server on the bridge of the lab's network; `loaders` are of ``[boot.loaders]``."""
     return _CONFIG.format(
+        default=container.ID,
+        loaders="".join(f'loaders.{key} = "{name}"\n' for key, name in (loaders or {}).items()),
+        address="0.0.0.0",
+        tftp_port=69,
         state=state,
         interface=BRIDGE,
         port=67,
@@ -62,9 +71,13 @@ def network_config(state: Path, containers: Path) -> str:
     )
 
 
-def loopback_config(state: Path, containers: Path, dhcp_port: int, http_port: int) -> str:
+def loopback_config(state: Path, containers: Path, dhcp_port: int, tftp_port: int, http_port: int) -> str:
     """The configuration for a server that needs no rights and that no other machine can reach."""
     return _CONFIG.format(
+        default=container.ID,
+        loaders="",
+        address="127.0.0.1",
+        tftp_port=tftp_port,
         state=state,
         interface="lo",
         port=dhcp_port,
@@ -79,12 +92,30 @@ def loopback_config(state: Path, containers: Path, dhcp_port: int, http_port: in
 class PixelbootServer:
     """A server in the lab's network that can be started, killed and started again on the same state."""
 
-    def __init__(self, network: Network, containers: Path, sink: Sink | None = None, config: str | None = None) -> None:
-        """Set a server up; `config` stands in for the usual configuration."""
+    def __init__(
+        self,
+        network: Network,
+        containers: Path,
+        sink: Sink | None = None,
+        config: str | None = None,
+        is_configured: bool = True,
+    ) -> None:
+        """Set a server up; `config` stands in for the usual configuration.
+
+        One that is not configured is told where its containers and its state are, and what boots by itself, for
+        nobody sits at the machine; with pixelboot's own settings it is a proxy beside another DHCP server.
+        """
         self.state = network.folder / "state"
-        self.config = network.folder / "pixelboot.toml"
-        self.config.write_text(config or network_config(self.state, containers))
-        self._site = load(str(self.config), {}, {})
+        if is_configured:
+            file = network.folder / "pixelboot.toml"
+            file.write_text(config or network_config(self.state, containers))
+            self._options = ["--config", str(file)]
+            self._site = load(str(file), {}, {})
+        else:
+            words = {("http", "root"): str(containers), ("state",): str(self.state)}
+            words |= {("boot", "default"): container.ID, ("boot", "timeout"): "0.3"}
+            self._options = [word for path, value in words.items() for word in (f"--{'-'.join(path)}", value)]
+            self._site = load(None, words, {})
         self._network = network
         self._sink = sink
 
@@ -94,10 +125,11 @@ class PixelbootServer:
         :raises LabError: if it ends, or does not answer within 60 s.
         """
         process = self._network.server.start(
-            NAME, *twistd(self.config), sink=self._sink, env={"PYTHONPATH": str(CHECKOUT)}
+            NAME, *twistd(self._options), sink=self._sink, env={"PYTHONPATH": str(CHECKOUT)}
         )
         try:
-            process.wait_for(r"\[pixelboot\.dhcp#info\] answering on", 60.0)
+            ready = "answering" if self._site.dhcp.mode == "server" else "proxyDHCP"
+            process.wait_for(rf"\[pixelboot\.dhcp#info\] {ready} on", 60.0)
         except LabError:
             process.kill()
             raise

@@ -24,7 +24,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the options as twistd would, look whether this machine can serve them, print them; bind nothing."""
     from twisted.python.usage import UsageError
 
-    from pixelboot.tap import Options, examine
+    from pixelboot.tap.examine import examine
+    from pixelboot.tap.options import Options
 
     options = Options()
     try:

@@ -44,7 +44,7 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "services"
     for service in status["services"]:
-        yield f"  {service['name']:<6} {printable(service['listening']):<24} {printable(service['about'])}".rstrip()
+        yield f"  {service['name']:<10} {printable(service['listening']):<24} {printable(service['about'])}".rstrip()
     yield ""
     yield "containers" if status["containers"] else "containers: none"
     for each in status["containers"]:

@@ -1,1 +1,4 @@
-"""The DHCPv4 server (RFC 2131, 2132): who asks, what address it gets, and how the answer reaches it."""
+"""DHCPv4 (RFC 2131, 2132): who asks, what it gets, and how the answer reaches it.
+
+Two services share it: `pixelboot.dhcp.server` gives out addresses, `pixelboot.dhcp.proxy` only says what to boot.
+"""

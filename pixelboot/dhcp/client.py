@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import struct
+
+from pixelboot.boot.architecture import Architecture, first_supported
 from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.dhcp.options import Option
 from pixelboot.dhcp.wire import Message
@@ -9,11 +13,18 @@ from pixelboot.malformed import Malformed
 
 _MEANINGLESS = (bytes(16), b"\xff" * 16)
 """UUIDs of boards whose maker never wrote one."""
+_VENDOR_CLASS = re.compile(rb"(PXE|HTTP)Client(?::Arch:(\d{5}))?")
+"""What option 60 of a boot client begins with (PXE 2.1 §2.2.1; UEFI 2.10 §24.7)."""
 
 
 def recognise(request: Message) -> Machine:
     """The machine behind a request; `Malformed` when it has neither a link address nor a client identifier."""
-    return Machine(identity(request), request.hwaddr, firmware(request), uuid(request))
+    what = firmware(request)
+    architecture, code = first_supported(architectures(request))
+    if what is Firmware.PXE and code is None:
+        # There were BIOS ROMs before there was a way to say so; whatever came later says what it is.
+        architecture = Architecture.BIOS
+    return Machine(identity(request), request.hwaddr, what, uuid(request), architecture, code)
 
 
 def identity(request: Message) -> str:
@@ -40,9 +51,22 @@ def firmware(request: Message) -> Firmware:
     user_class = request.options.get(Option.USER_CLASS, b"")
     if user_class == b"iPXE" or b"iPXE" in _user_classes(user_class) or Option.IPXE in request.options:
         return Firmware.IPXE
-    if request.options.get(Option.VENDOR_CLASS, b"").startswith(b"PXEClient"):
-        return Firmware.PXE
-    return Firmware.OTHER
+    vendor_class = _VENDOR_CLASS.match(request.options.get(Option.VENDOR_CLASS, b""))
+    if vendor_class is None:
+        return Firmware.OTHER
+    return Firmware.HTTP if vendor_class[1] == b"HTTP" else Firmware.PXE
+
+
+def architectures(request: Message) -> tuple[int, ...]:
+    """The codes of the architectures that the sender says it is, its first choice first.
+
+    Option 93 holds 16-bit codes (RFC 4578 §2.1); where it is missing or of an odd or no length, the vendor class tells.
+    """
+    value = request.options.get(Option.CLIENT_ARCHITECTURE, b"")
+    if value and len(value) % 2 == 0:
+        return struct.unpack(f"!{len(value) // 2}H", value)
+    vendor_class = _VENDOR_CLASS.match(request.options.get(Option.VENDOR_CLASS, b""))
+    return (int(vendor_class[2]),) if vendor_class and vendor_class[2] else ()
 
 
 def uuid(request: Message) -> bytes | None:

@@ -17,6 +17,7 @@ class Option(enum.IntEnum):
     DOMAIN_NAME_SERVER = 6
     HOST_NAME = 12
     DOMAIN_NAME = 15
+    VENDOR_SPECIFIC = 43
     REQUESTED_ADDRESS = 50
     LEASE_TIME = 51
     OVERLOAD = 52
@@ -29,8 +30,11 @@ class Option(enum.IntEnum):
     REBINDING_TIME = 59
     VENDOR_CLASS = 60
     CLIENT_IDENTIFIER = 61
+    TFTP_SERVER_NAME = 66
     BOOT_FILE = 67
     USER_CLASS = 77
+    RELAY_AGENT_INFORMATION = 82
+    CLIENT_ARCHITECTURE = 93
     CLIENT_UUID = 97
     IPXE = 175
     END = 255
@@ -41,6 +45,19 @@ class IpxeOption(enum.IntEnum):
 
     NO_PROXYDHCP = 176
     """1: take the boot file from this answer at once instead of waiting for a proxyDHCP server."""
+
+
+class PxeOption(enum.IntEnum):
+    """Sub-options inside option 43 of a PXE client (PXE 2.1 §2.2)."""
+
+    DISCOVERY_CONTROL = 6
+    """8: load the boot file that is named here, and ask nobody else."""
+
+    MENU_PROMPT = 10
+    """Seconds to wait for a key, and the text to show meanwhile."""
+
+    BOOT_ITEM = 71
+    """A boot server's type and a layer, two octets each: what was chosen of the menu."""
 
 
 def decode(octets: bytes) -> dict[int, bytes]:

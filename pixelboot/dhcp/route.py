@@ -1,4 +1,4 @@
-"""Which way a reply goes: RFC 2131 §4.1 as one function."""
+"""Which way a reply goes: RFC 2131 §4.1 as one function, and the way back from port 4011."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ def destination(request: Message, reply: Message, arrival: Arrival, source: IPv4
     if request.flags & BROADCAST or request.hwaddr is None or reply.yiaddr == IPv4Address(0):
         return Destination(_EVERYBODY, CLIENT_PORT, source, arrival.interface)
     return Destination(reply.yiaddr, CLIENT_PORT, source, arrival.interface, request.hwaddr)
+
+
+def back(request: Message, arrival: Arrival, source: IPv4Address) -> Destination:
+    """To the address and port that a request came from, sent from `source`, as a boot server does (PXE 2.1 §2.2).
+
+    A sender that shows no address is reached at the one that it says it has, or by broadcast.
+    """
+    address = next((each for each in (arrival.source, request.ciaddr) if each != IPv4Address(0)), _EVERYBODY)
+    return Destination(address, arrival.source_port, source, arrival.interface)

@@ -76,19 +76,30 @@ class SubnetSettings:
 
 @dataclass(frozen=True, slots=True)
 class DhcpSettings:
-    """How machines get their addresses."""
+    """How machines get their addresses and are told what to boot."""
 
     mode: str = setting(
-        choice("server", "off"),
-        "off",
-        help="server gives out addresses and boot files; off leaves DHCP to others.",
+        choice("proxy", "server", "off"),
+        "proxy",
+        help="proxy says what to boot, beside another server that gives the addresses; server gives out addresses "
+        "too; off leaves DHCP to others.",
     )
     interface: str = setting(
         text("the name of a network interface, at most 15 characters", _interface),
         "",
-        help="The interface to serve; empty means the one that has an address in the subnet.",
+        help="The interface to serve; empty means the one that has an address in the subnet, for a proxy the one of "
+        "the default route.",
+    )
+    address: IPv4Address | None = setting(
+        optional(address()),
+        None,
+        help="The address of this server that machines are told, one of the interface's; empty means the one that "
+        "they reach.",
     )
     port: int = setting(whole(1, 65535), 67, help="The UDP port to listen on. Machines ask port 67, always.")
+    proxy_port: int = setting(
+        whole(1, 65535), 4011, help="The UDP port at which PXE firmware asks again for its boot file: 4011, always."
+    )
     offer_time: float = setting(
         seconds(30, 3600), 60.0, help="How long an offered address is kept for the machine it was offered to."
     )
@@ -104,7 +115,12 @@ class DhcpSettings:
     def __post_init__(self) -> None:
         if self.mode == "server" and not self.subnet:
             raise Invalid("mode", self.mode, "a server needs a [[dhcp.subnet]] with network and pool")
-        if self.mode == "off" and self.subnet:
+        if self.mode != "server" and self.subnet:
             raise Invalid("mode", self.mode, 'must be "server" where a [[dhcp.subnet]] is given')
         if len(self.subnet) > 1:
             raise Invalid("subnet", [str(s.network) for s in self.subnet], "must be one [[dhcp.subnet]] at most")
+        if self.proxy_port == self.port:
+            raise Invalid("proxy_port", self.proxy_port, "must not be dhcp.port")
+        for subnet in self.subnet:
+            if self.address is not None and self.address not in subnet.network:
+                raise Invalid("address", str(self.address), f"must be inside {subnet.network}")

@@ -114,6 +114,12 @@ class Message:
             return None
 
     @property
+    def name(self) -> str:
+        """The kind of message for a person, ``DISCOVER`` and so on."""
+        kind = self.message_type
+        return kind.name if kind else "message"
+
+    @property
     def hwaddr(self) -> HardwareAddress | None:
         """The client's link address; None when the link has none that fits (RFC 4390)."""
         if not 1 <= self.hlen <= 16 or self.htype == INFINIBAND:

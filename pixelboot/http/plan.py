@@ -25,7 +25,7 @@ from pixelboot.http.wire import (
 )
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.malformed import Malformed
-from pixelboot.outcome import Outcome, Severity, printable
+from pixelboot.outcome import Outcome, Severity, pace, printable
 
 METHODS = ("GET", "HEAD")
 """The methods that everything here answers."""
@@ -133,8 +133,11 @@ class ResponsePlan:
     """The same explanation for the log, also where no body may be sent."""
 
 
-def plan(head: RequestHead, about: Representation, now: float) -> ResponsePlan:
-    """The answer to `head`, asked of what `about` describes; `now` in seconds since 1970, as the Date field says it."""
+def plan(head: RequestHead, about: Representation, now: float, ranges: bool = True) -> ResponsePlan:
+    """The answer to `head`, asked of what `about` describes; `now` in seconds since 1970, as the Date field says it.
+
+    Without `ranges`, Range is ignored (§14.2 allows that), and Accept-Ranges says so.
+    """
     refused = refused_method(head)
     if refused is not None:
         return refused
@@ -148,9 +151,9 @@ def plan(head: RequestHead, about: Representation, now: float) -> ResponsePlan:
         return ResponsePlan(304, tuple(common))
     if failed is not None:
         return refusal(head, failed, "what is here does not meet the request's condition", tuple(common))
-    common += [("Accept-Ranges", "bytes"), ("Content-Type", about.media_type)]
+    common += [("Accept-Ranges", "bytes" if ranges else "none"), ("Content-Type", about.media_type)]
     span, status = Span(0, about.size), 200
-    spec = _applicable_range(head, about, modified_at, now)
+    spec = _applicable_range(head, about, modified_at, now) if ranges else None
     if spec is not None:
         part = _satisfy(spec, about.size)
         if part is None:
@@ -295,10 +298,7 @@ class Exchange(Outcome):
         return f"{status}{printable(self.reason)}"
 
     def _amount(self) -> str:
-        amount = f"{quantity(self.octets)} in {self.seconds:.2f} s"
-        # A rate over less than this would only measure our own clock.
-        timed = self.octets and self.seconds >= 0.01
-        return f"{amount} ({quantity(self.octets / self.seconds)}/s)" if timed else amount
+        return pace(self.octets, self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,13 +367,3 @@ class MenuChanged(Outcome):
     def summary(self) -> str:
         """See `Outcome.summary`."""
         return f"menu: {printable(self.notice)}"
-
-
-def quantity(octets: float) -> str:
-    """An amount of octets for a person: ``512 octets``, ``14.2 MB`` (decimal prefixes)."""
-    if octets < 1000:
-        return f"{octets:.0f} octets"
-    for unit, name in ((1e3, "kB"), (1e6, "MB")):
-        if octets < 999.95 * unit:
-            return f"{octets / unit:.1f} {name}"
-    return f"{octets / 1e9:.1f} GB"

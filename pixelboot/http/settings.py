@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pixelboot.config import setting, text
+from pixelboot.config import Kind, listing, setting, switch, text
 from pixelboot.malformed import Malformed
 
 
@@ -13,6 +13,23 @@ def _possible(listen: str) -> None:
     port = listening_port(listen)
     if port is not None and port > 65535:
         raise Malformed("a port is at most 65535")
+
+
+def _not_empty(path: str) -> None:
+    if not path:
+        raise Malformed("not empty")
+
+
+def folders() -> Kind[tuple[str, ...]]:
+    """A folder, or a list of folders; none at all for the default."""
+    several = listing(text("a folder", _not_empty))
+
+    def parse(value: object) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [value] if value else []
+        return several.parse(value)
+
+    return Kind("a folder, or a list of folders", parse, several.from_text, several.show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +41,16 @@ class HttpSettings:
         "tcp:8080",
         help="The Twisted endpoint that HTTP is served on; empty turns the service off.",
     )
-    root: str = setting(
-        text('a folder, or "" for the folder containers in the state folder'),
-        "",
-        help="The folder of the containers (NAME.rts.png); empty means the folder containers in the state folder.",
+    root: tuple[str, ...] = setting(
+        folders(),
+        (),
+        help="The folders of the containers (NAME.rts.png); where two have a file of the same name, the first counts. "
+        "None means the folder containers in the state folder.",
+    )
+    ranges: bool = setting(
+        switch(),
+        True,
+        help="Whether a client can have a part of a file (Range), as is needed to resume a download.",
     )
 
 

@@ -1,4 +1,6 @@
-"""The folder of containers as a list of values: what is there, what may be opened, and how it is named in URLs.
+"""The folders of containers as a list of values: what is there, what may be opened, and how it is named in URLs.
+
+Several folders are one catalogue: of two files of one name, that of the folder named first counts.
 
 A file belongs to the catalogue when its name ends in ``.rts.png`` and does not begin with a dot.  It is opened relative
 to a descriptor of the folder, never by a path, and never through a link, except a link to a bare name: another file of
@@ -11,11 +13,13 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pixelboot.library.finding import Finding, State
+from pixelboot.library.outcomes import ContainerShadowed, FolderUnreadable
+from pixelboot.outcome import Outcome
 
 SUFFIX = ".rts.png"
 
@@ -66,7 +70,10 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file as one look into the folder showed it."""
+    """A file as one look into its folder showed it."""
+
+    folder: str
+    """The folder's path."""
 
     file_name: str
     """Its name in the folder."""
@@ -78,9 +85,23 @@ class Seen:
     """Why it is not served, when it is not."""
 
 
+@dataclass(slots=True)
+class Survey:
+    """What one look into all folders showed."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    """The files by their names."""
+
+    complaints: set[Outcome] = field(default_factory=set)
+    """Folders that cannot be read, and files that are not offered because of their names."""
+
+    complete: bool = True
+    """Whether every folder could be read; of the files of one that could not, those known before are as they were."""
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of the folder.  All texts but the id and the state are untrusted, and empty where there is none."""
+    """One container.  All texts but the id and the state are untrusted, and empty where there is none."""
 
     id: str
     """Its name in URLs and settings, made from the file's name."""
@@ -154,6 +175,24 @@ def identify(file_name: str) -> str:
     return f"{like}~{hashlib.sha256(file_name.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
+def survey(roots: Sequence[str], known: Iterable[Seen]) -> Survey:
+    """Look into all folders, the first of which counts most; `known` is what they had at the last look."""
+    found = Survey()
+    known = tuple(known)
+    for root in roots:
+        try:
+            seen = look(root)
+        except OSError as error:
+            found.complete = False
+            found.complaints.add(FolderUnreadable(root, error.strerror or str(error)))
+            seen = [each for each in known if each.folder == root]
+        for each in seen:
+            first = found.seen.setdefault(each.file_name, each)
+            if first is not each:
+                found.complaints.add(ContainerShadowed(each.file_name, root, first.folder))
+    return found
+
+
 def look(root: str) -> list[Seen]:
     """What is in the folder, by file name.
 
@@ -168,16 +207,16 @@ def look(root: str) -> list[Seen]:
                 name.encode("utf-8")
             except UnicodeEncodeError:
                 shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-                found.setdefault(shown, Seen(shown, None, "the name of the file is not UTF-8"))
+                found.setdefault(shown, Seen(root, shown, None, "the name of the file is not UTF-8"))
                 continue
             try:
-                found[name] = Seen(name, Stamp.of(_resolved(folder, name)[1]))
+                found[name] = Seen(root, name, Stamp.of(_resolved(folder, name)[1]))
             except FileNotFoundError:
                 continue  # deleted since the list was made
             except Unreadable as error:
-                found[name] = Seen(name, None, str(error))
+                found[name] = Seen(root, name, None, str(error))
             except OSError as error:
-                found[name] = Seen(name, None, f"the file cannot be examined: {error.strerror}")
+                found[name] = Seen(root, name, None, f"the file cannot be examined: {error.strerror}")
     return [found[name] for name in sorted(found)]
 
 

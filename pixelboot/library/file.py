@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from pixelboot.library.catalog import Stamp
 from pixelboot.payload import strong_etag
+
+Digest = Callable[[int, Stamp], Awaitable[str]]
+"""Finds out the SHA-256, in lower-case hex, of the file that a descriptor is of, in the state that a stamp says."""
 
 
 class FilePayload:
@@ -19,9 +23,12 @@ class FilePayload:
     """
 
     def __init__(
-        self, descriptor: int, media_type: str, modified_at: float, sha256: str, stamp: Stamp | None = None
+        self, descriptor: int, media_type: str, modified_at: float, sha256: str | Digest, stamp: Stamp | None = None
     ) -> None:
-        """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is."""
+        """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is.
+
+        Where it is a `Digest`, that is asked when somebody asks for the entity tag.
+        """
         status = os.fstat(descriptor)
         self._descriptor = descriptor
         self._sha256 = sha256
@@ -32,7 +39,9 @@ class FilePayload:
         self.modified_at: float | None = modified_at
 
     async def etag(self) -> str:
-        """See `Payload.etag`."""
+        """See `Payload.etag`; OSError when the digest still had to be made, and the file cannot be read any more."""
+        if not isinstance(self._sha256, str):
+            self._sha256 = await self._sha256(self._descriptor, self._stamp)
         return strong_etag(self._sha256)
 
     def read(self, offset: int, size: int) -> bytes:

@@ -1,6 +1,6 @@
-"""The library: the containers of a folder, and their octets.
+"""The library: the containers of some folders, and their octets.
 
-A thread looks into the folder every `POLL` seconds.  A picture that is new or changed is decoded as soon as it has not
+A thread looks into the folders every `POLL` seconds.  A picture that is new or changed is decoded as soon as it has not
 changed for `SETTLE` seconds, by a process of its own, once; what the cache remembers is not decoded again.  A machine
 that asks for a part meanwhile waits, however many ask.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Container, Seen, Stamp, Unreadable, identify, look, open_picture
+from pixelboot.library.catalog import Container, Seen, Stamp, Survey, Unreadable, identify, open_picture, survey
 from pixelboot.library.file import FilePayload
 from pixelboot.library.finding import Finding
 from pixelboot.library.outcomes import (
@@ -36,7 +36,7 @@ from pixelboot.library.worker import Decoders, Job
 from pixelboot.outcome import Outcome
 
 POLL = 2.0
-"""Seconds from the end of one look into the folder to the next."""
+"""Seconds from the end of one look into the folders to the next."""
 
 SETTLE = 1.0
 """Seconds that a file must not have changed before it is offered: until then somebody may still be copying it."""
@@ -54,13 +54,13 @@ class Unavailable(Exception):
 
 
 class Library(Service):
-    """The containers of one folder, while the service runs."""
+    """The containers of all folders, while the service runs."""
 
     name = "library"
 
     def __init__(
         self,
-        root: str,
+        roots: Sequence[str],
         cache: str,
         reactor: Any,
         report: Callable[[Outcome], None],
@@ -68,11 +68,12 @@ class Library(Service):
         clock: IReactorTime | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        """`root` and `cache` are folders; the cache is made when the service starts.
+        """`roots` and `cache` are folders; the cache is made when the service starts.
 
+        Of two files of one name, that in the first of the `roots` counts.
         `clock` schedules the looks (the reactor, unless it is given); `wall` is the clock that files are stamped by.
         """
-        self._root = root
+        self._roots = tuple(dict.fromkeys(roots))
         self._cache = Cache(cache)
         self._reactor = reactor
         self._report = report
@@ -90,7 +91,7 @@ class Library(Service):
         self._settled = False
         self._look_waiters: list[Deferred[None]] = []
         self._sweep_due = True
-        self._unreadable: FolderUnreadable | None = None
+        self._complaints: Set[Outcome] = frozenset()
 
     @property
     def containers(self) -> Sequence[Container]:
@@ -166,7 +167,7 @@ class Library(Service):
         if not entry.finding.sha256:
             raise Unavailable(entry.finding.reason)
         try:
-            descriptor = open_picture(self._root, file_name)
+            descriptor = open_picture(entry.seen.folder, file_name)
         except Unreadable as error:
             raise Unavailable(str(error)) from None
         stamp = entry.seen.stamp
@@ -197,10 +198,10 @@ class Library(Service):
         return DeferredList(waiting).addCallback(lambda _: None)
 
     def _look(self) -> None:
-        """Look into the folder now, and again later."""
+        """Look into the folders now, and again later."""
         self._call = None
         looking = self._looking = Deferred.fromCoroutine(self._look_once())
-        looking.addErrback(lambda failure: _log.failure("looking into the folder failed", failure))
+        looking.addErrback(lambda failure: _log.failure("looking into the folders failed", failure))
         looking.addCallback(self._rest)
 
     async def _look_once(self) -> None:
@@ -210,46 +211,51 @@ class Library(Service):
             self._sweep_due = False
             stamps = {entry.seen.stamp for entry in self._entries.values() if entry.seen.stamp}
             kept = stamps, {entry.finding.sha256 for entry in self._entries.values()}
+        pool = self._reactor.getThreadPool()
         try:
-            found = await deferToThreadPool(self._reactor, self._reactor.getThreadPool(), self._survey, known, kept)
-        except OSError as error:
-            outcome = FolderUnreadable(str(error.filename or self._root), error.strerror or str(error))
-            if self.running and outcome != self._unreadable:
-                self._unreadable = outcome
-                self._report(outcome)
+            found, recalled = await deferToThreadPool(self._reactor, pool, self._survey, known, kept)
+        except OSError as error:  # of the cache
+            self._complain({FolderUnreadable(str(error.filename or self._cache.folder), error.strerror or str(error))})
         else:
-            self._unreadable, self._looked = None, True
+            self._looked = self._looked or found.complete
+            self._complain(found.complaints)
             if self.running:
-                self._compare(found)
+                self._compare(found.seen, recalled)
 
-    def _survey(self, known: Mapping[str, Seen], kept: _Kept | None) -> list[tuple[Seen, Finding | None]]:
-        """In a thread: what is in the folder, and what the cache remembers of that which is not `known`."""
+    def _survey(self, known: Mapping[str, Seen], kept: _Kept | None) -> tuple[Survey, _Recalled]:
+        """In a thread: what is in the folders, and what the cache remembers of that which is not `known`, by name."""
         if not self._prepared:
             self._cache.prepare()
             self._prepared = True
         self._cache.make()  # somebody may have deleted it since
         if kept is not None:
             self._cache.sweep(*kept)
-        found: list[tuple[Seen, Finding | None]] = []
-        for seen in look(self._root):
-            new = seen.stamp is not None and seen != known.get(seen.file_name)
-            found.append((seen, self._cache.recall(seen.stamp) if new and seen.stamp else None))
-        return found
+        found = survey(self._roots, known.values())
+        new = [seen for name, seen in found.seen.items() if seen != known.get(name)]
+        recalled = {seen.file_name: self._cache.recall(seen.stamp) for seen in new if seen.stamp is not None}
+        return found, recalled
 
-    def _compare(self, found: Sequence[tuple[Seen, Finding | None]]) -> None:
+    def _compare(self, found: Mapping[str, Seen], recalled: _Recalled) -> None:
         """Take in what a look showed."""
         now = self._clock.seconds()
         unsettled: dict[str, tuple[Stamp, float]] = {}
-        for seen, finding in found:
-            entry = self._entries.get(seen.file_name)
+        for name, seen in found.items():
+            entry, finding = self._entries.get(name), recalled.get(name)
             if entry is not None and entry.seen == seen:
                 if entry.retry_at is not None and entry.retry_at <= now:
                     self._decode(entry)
-            elif finding is not None or seen.stamp is None or self._at_rest(seen.file_name, seen.stamp, now, unsettled):
+            elif finding is not None or seen.stamp is None or self._at_rest(name, seen.stamp, now, unsettled):
                 self._take(seen, finding)
-        for name in self._entries.keys() - {seen.file_name for seen, _ in found}:
+        for name in self._entries.keys() - found.keys():
             self._drop(name)
         self._unsettled = unsettled
+
+    def _complain(self, complaints: Set[Outcome]) -> None:
+        """Say what is wrong with the folders; what was wrong at the last look already was said then."""
+        if self.running:
+            said, self._complaints = self._complaints, complaints
+            for each in sorted(complaints - said, key=lambda each: each.summary()):
+                self._report(each)
 
     def _tell_look_waiters(self) -> None:
         waiters, self._look_waiters = self._look_waiters, []
@@ -307,7 +313,7 @@ class Library(Service):
         if entry.job is None and entry.seen.stamp is not None:
             entry.job = Job(
                 entry.seen.stamp,
-                lambda: open_picture(self._root, entry.seen.file_name),
+                lambda: open_picture(entry.seen.folder, entry.seen.file_name),
                 lambda finding: self._found(entry, finding),
                 lambda problem: self._ended(entry, problem),
             )
@@ -389,3 +395,6 @@ class _Entry:
 
 _Kept = tuple[set[Stamp], set[str]]
 """Which states of files and which pictures the cache shall keep."""
+
+_Recalled = Mapping[str, Finding | None]
+"""By the names of files that are new, what the cache remembers of them."""

@@ -70,8 +70,26 @@ class ContainerGone(_ContainerOutcome):
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerShadowed(_ContainerOutcome):
+    """A file has the name of one in a folder that comes first, and is not offered."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    folder: str
+    """The path of its folder."""
+
+    first: str
+    """The path of the folder whose file counts."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        name = printable(self.file_name)
+        return f"{name} in {printable(self.folder)} is not offered: there is one in {printable(self.first)}"
+
+
+@dataclass(frozen=True, slots=True)
 class FolderUnreadable(Outcome):
-    """The folder of the containers cannot be read; what was known of it stays on offer."""
+    """A folder of containers cannot be read; what was known of it stays on offer."""
 
     service: ClassVar[str] = "library"
     severity: ClassVar[Severity] = "error"

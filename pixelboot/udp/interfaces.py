@@ -9,7 +9,11 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+ROUTES = "/proc/net/route"
+"""Where the kernel tells its IPv4 routes (proc(5))."""
+
 _SIOCGIFCONF = 0x8912
+_RTF_UP = 1
 _REQUEST_SIZE = 40
 """Octets of one ``struct ifreq`` on 64-bit Linux (netdevice(7))."""
 
@@ -54,3 +58,15 @@ def _addresses() -> list[tuple[str, IPv4Address]]:
         (octets[at : at + 16].split(b"\0", 1)[0].decode(), IPv4Address(octets[at + 20 : at + 24]))
         for at in range(0, used, _REQUEST_SIZE)
     ]
+
+
+def default_interface() -> str:
+    """The name of the interface that the default route leaves by, the one of the lowest metric; empty if none does."""
+    try:
+        with open(ROUTES, encoding="ascii") as table:
+            rows = [line.split() for line in table][1:]
+    except OSError:
+        return ""
+    # Name, destination, gateway, flags, reference count, use, metric, mask …
+    routes = [(int(row[6]), row[0]) for row in rows if row[1] == row[7] == "00000000" and int(row[3], 16) & _RTF_UP]
+    return min(routes)[1] if routes else ""

@@ -1,17 +1,23 @@
-"""A UDP port on one interface, inside Twisted's reactor.
+"""UDP ports inside Twisted's reactor.
 
 Twisted's own port does not say at which address and interface a datagram arrived, nor lets it choose the source of
-an answer; firmware drops an answer that comes from another address than the one it was told.  Hence this one, which
-reads and sends with ``IP_PKTINFO`` (ip(7)) and empties the socket whenever it is readable.
+an answer; firmware drops an answer that comes from another address than the one it was told.  Hence these, which
+send with ``IP_PKTINFO`` (ip(7)) and empty the socket whenever it is readable.  `UdpPort` tells everything of each
+arrival: for requests.  `DataPort` tells only who spoke: for the thousands of datagrams of an exchange that has begun.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from ipaddress import IPv4Address
+from typing import Any
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
@@ -22,30 +28,70 @@ from pixelboot.datagram import Arrival, Destination
 from pixelboot.udp.interfaces import Interface, interfaces
 
 LARGEST_DATAGRAM = 4096
-"""Octets that are read of a datagram; a protocol on such a port knows none this long, and refuses it by its length."""
-RECEIVE_BUFFER = 4 << 20
-"""Octets of the socket's receive buffer that we ask for: a thousand machines may ask in the same moment."""
+"""Octets that are read of a request; a protocol on such a port knows none this long, and refuses it by its length."""
+LARGEST_REPLY = 448
+"""Octets that are read of what a peer says in an exchange: acknowledgements and error messages.  Room for so many
+Python has at hand; more of it would be fetched and given back with every datagram."""
+BUFFER = 4 << 20
+"""Octets of the socket's buffers that we ask for: a thousand machines may ask in the same moment."""
 MOST_IN_A_TURN = 256
 """Datagrams read before other descriptors get their turn."""
 
-# Not named by the socket module of Python 3.11 (ip(7)).
+ANYWHERE = IPv4Address(0)
+
+Peer = tuple[str, int]
+"""A peer's address and UDP port, as the socket names them."""
+Control = list[tuple[int, int, bytes]]
+"""Ancillary data of a datagram: level, kind, octets."""
+
+# Not named by the socket module of Python 3.11 (ip(7), udp(7)).
+_IP_MTU_DISCOVER = 10
+_IP_PMTUDISC_DONT = 0
 _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=I4s4s")
-_ANYWHERE = bytes(4)
+_UDP_SEGMENT = 103
+_SEGMENT = struct.Struct("=H")
+_SO_SNDBUFFORCE = 32
+_SO_RCVBUFFORCE = 33
+
+_MOST_SEGMENTS = 64
+"""Datagrams that the kernel cuts out of one send."""
+_LARGEST_SEND = 65_000
+"""Octets of one send: what IPv4 can carry, and a little less."""
+
+_LOST = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED})
+"""A send that fails so is a datagram that the network lost: no room at this moment, or the system tells us here of
+some earlier datagram, perhaps another peer's."""
+
+_NOT_SEGMENTED = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT})
+"""The kernel does not cut datagrams out of one send that are too long for the link, nor where the interface does not
+compute checksums, nor when it is too old (udp(7))."""
+
 _EVERYBODY = "255.255.255.255"
 
 _log = Logger(namespace="pixelboot.udp")
 
 
-def open_socket(interface: Interface, port: int) -> socket.socket:
-    """A socket that receives what arrives at UDP `port` by `interface`; raises OSError when the port is taken."""
+def open_socket(interface: Interface | None, port: int, address: IPv4Address = ANYWHERE) -> socket.socket:
+    """A socket that receives what arrives at UDP `port` of `address`, by `interface` or by any; port 0 is any free one.
+
+    Only one that is bound to an interface may broadcast: nobody who forges his address can make the others do so.
+
+    :raises OSError: when the port is taken, the address is none of ours, or the interface is gone.
+    """
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        if interface is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        for wish, order in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
+            opened.setsockopt(socket.SOL_SOCKET, wish, BUFFER)
+            with suppress(PermissionError):  # Beyond the system's limit (net.core.rmem_max) root alone may go.
+                opened.setsockopt(socket.SOL_SOCKET, order, BUFFER)
+        # A router on the way may cut a datagram that is too long for the next link; it tells us too late or never.
+        opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        opened.bind(("", port))
+        opened.bind((str(address), port))
     except OSError:
         opened.close()
         raise
@@ -53,53 +99,22 @@ def open_socket(interface: Interface, port: int) -> socket.socket:
 
 
 @implementer(IReadDescriptor)
-class UdpPort:
-    """Reads from a socket made by `open_socket` while it is started; sends at any time until it is stopped."""
+class _Port:
+    """A socket made by `open_socket`, in the reactor's hands while it is started."""
 
-    def __init__(
-        self,
-        reactor: IReactorFDSet,
-        opened: socket.socket,
-        interface: Interface,
-        wall: Callable[[], float],
-    ) -> None:
-        """`wall` gives the time that arrivals are stamped with, in seconds since 1970."""
+    def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
         self._reactor = reactor
         self._socket = opened
-        self._interface = interface
-        self._received: Callable[[bytes, Arrival, UdpPort], None] | None = None
-        self._wall = wall
+        self._received: Callable[..., None] | None = None
+        self._read: Callable[[], tuple[Any, ...] | None]
+        name = opened.getsockname()
+        self.address = IPv4Address(name[0])
+        """The address that is listened at; 0.0.0.0 is all."""
+        self.number: int = name[1]
+        """The UDP port number."""
 
     def __str__(self) -> str:
-        return f"{self._interface.name} udp {self.number}"
-
-    @property
-    def number(self) -> int:
-        """The UDP port number."""
-        number: int = self._socket.getsockname()[1]
-        return number
-
-    @property
-    def problem(self) -> str:
-        """Why nothing can arrive here any more, in words; empty when all is well.
-
-        A socket stays bound to the interface that it was opened on, and notices neither its end nor a new one of the
-        same name.
-        """
-        now = interfaces().get(self._interface.name)
-        if now is None or now.index != self._interface.index:
-            return f"the interface {self._interface.name} that was there at the start is gone"
-        if not set(self._interface.addresses) & set(now.addresses):
-            return f"{self._interface.name} has lost the address {self._interface.addresses[0]}"
-        return ""
-
-    def start(self, received: Callable[[bytes, Arrival, UdpPort], None]) -> None:
-        """Read from now on; `received` is called with each datagram, where it came from, and this port to answer by.
-
-        What it raises is logged by the reactor, and the port reads on.
-        """
-        self._received = received
-        self._reactor.addReader(self)
+        return f"{self.address} udp {self.number}"
 
     def stop(self) -> None:
         """Stop reading and close the socket.  May be called more than once."""
@@ -107,16 +122,9 @@ class UdpPort:
         self._reactor.removeReader(self)
         self._socket.close()
 
-    def send(self, octets: bytes, destination: Destination) -> None:
-        """Send one datagram; raises OSError when the network does not take it.
-
-        A client without an address of its own yet (`Destination.hwaddr`) is reached by broadcast, which RFC 2131
-        §4.1 allows and every client takes.
-        """
-        address = _EVERYBODY if destination.hwaddr is not None else str(destination.address)
-        pinned = _PKTINFO.pack(self._interface.index, destination.source.packed, _ANYWHERE)
-        control = [(socket.IPPROTO_IP, _IP_PKTINFO, pinned)]
-        self._socket.sendmsg([octets], control, 0, (address, destination.port))
+    def _start(self, received: Callable[..., None]) -> None:
+        self._received = received
+        self._reactor.addReader(self)
 
     # What the reactor calls.
 
@@ -130,35 +138,191 @@ class UdpPort:
 
     def doRead(self) -> None:
         """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
+        read = self._read
         for _ in range(MOST_IN_A_TURN):
-            if self._received is None or self._socket.fileno() < 0:
+            if self._received is None:
                 return
             try:
-                octets, control, _flags, (source, port) = self._socket.recvmsg(LARGEST_DATAGRAM, 64)
+                arrived = read()
             except BlockingIOError:
                 return
             except OSError as problem:
                 # No memory at this moment, or the interface went down: the next datagram may come.
-                _log.warn("{interface}: {problem}", interface=self._interface.name, problem=problem)
+                _log.warn("{port}: {problem}", port=self, problem=problem)
                 return
-            local = _local(control)
-            if local is None:
-                continue
-            arrival = Arrival(self._interface.name, local, IPv4Address(source), port, self._wall())
-            self._received(octets, arrival, self)
+            if arrived is not None:
+                self._received(*arrived)
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor gives up a descriptor whose socket has an error; a port that is not stopped reads on."""
         if self._received is not None:
             code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # Asking for it clears it.
             problem = os.strerror(code) if code else reason.getErrorMessage()
-            _log.warn("{interface}: {problem}", interface=self._interface.name, problem=problem)
+            _log.warn("{port}: {problem}", port=self, problem=problem)
             self._reactor.addReader(self)
 
 
-def _local(control: list[tuple[int, int, bytes]]) -> IPv4Address | None:
-    """Our address at which the datagram arrived; of a broadcast, the interface's own (``ipi_spec_dst``)."""
-    for level, kind, value in control:
-        if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) == _PKTINFO.size:
-            return IPv4Address(_PKTINFO.unpack(value)[1])
-    return None
+class UdpPort(_Port):
+    """Reads from a socket made by `open_socket` while it is started; sends at any time until it is stopped."""
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        opened: socket.socket,
+        interface: Interface | None,
+        wall: Callable[[], float],
+    ) -> None:
+        """`interface` is the one that the socket was opened on.
+
+        `wall` gives the time that arrivals are stamped with, in seconds since 1970.
+        """
+        super().__init__(reactor, opened)
+        self._interface = interface
+        self._wall = wall
+        self._read = self._arrival
+
+    def __str__(self) -> str:
+        return super().__str__() if self._interface is None else f"{self._interface.name} udp {self.number}"
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can arrive here any more, in words; empty when all is well.
+
+        A socket stays bound to the interface that it was opened on, and notices neither its end nor a new one of the
+        same name.
+        """
+        bound = self._interface
+        if bound is None:
+            return ""
+        now = interfaces().get(bound.name)
+        if now is None or now.index != bound.index:
+            return f"the interface {bound.name} that was there at the start is gone"
+        if not set(bound.addresses) & set(now.addresses):
+            return f"{bound.name} has lost the address {bound.addresses[0]}"
+        return ""
+
+    def start(self, received: Callable[[bytes, Arrival, UdpPort], None]) -> None:
+        """Read from now on; `received` is called with each datagram, where it came from, and this port to answer by.
+
+        What it raises is logged by the reactor, and the port reads on.
+        """
+        self._start(received)
+
+    def send(self, octets: bytes, destination: Destination) -> None:
+        """Send one datagram; raises OSError when the network does not take it.
+
+        A client without an address of its own yet (`Destination.hwaddr`) is reached by broadcast, which RFC 2131
+        §4.1 allows and every client takes.
+        """
+        address = _EVERYBODY if destination.hwaddr is not None else str(destination.address)
+        index = 0 if self._interface is None else self._interface.index
+        self._socket.sendmsg([octets], _pinned(destination.source, index), 0, (address, destination.port))
+
+    def _arrival(self) -> tuple[bytes, Arrival, UdpPort] | None:
+        """Read one datagram; None when the system does not say where it arrived."""
+        octets, control, _flags, (source, port) = self._socket.recvmsg(LARGEST_DATAGRAM, 64)
+        for level, kind, value in control:
+            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) == _PKTINFO.size:
+                break
+        else:
+            return None
+        # Of a broadcast our address is the interface's own (ipi_spec_dst), not the one in the header (ipi_addr).
+        index, local, sent_to = _PKTINFO.unpack(value)
+        name = _interface_name(index) if self._interface is None else self._interface.name
+        sender = IPv4Address(socket.inet_aton(source))  # To read the text itself takes it three times as long.
+        here, to_everybody = _address(local), local != sent_to
+        return octets, Arrival(name, here, self.number, sender, port, self._wall(), to_everybody), self
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The way to one peer, made once for all datagrams that take it."""
+
+    peer: Peer
+    """Where they go."""
+
+    source: IPv4Address = ANYWHERE
+    """The address of ours that they come from; 0.0.0.0 leaves it to the system."""
+
+    control: Control = field(init=False, repr=False, compare=False)
+    """What the kernel is told with each."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "control", [] if self.source == ANYWHERE else _pinned(self.source, 0))
+
+
+class DataPort(_Port):
+    """One port for any number of exchanges, each with a peer of its own."""
+
+    def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
+        super().__init__(reactor, opened)
+        opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 0)
+        self._read = partial(opened.recvfrom, LARGEST_REPLY)
+        self._sendmsg = opened.sendmsg
+        self._too_long = _LARGEST_SEND // 2
+
+    def start(self, received: Callable[[bytes, Peer], None]) -> None:
+        """Read from now on; `received` is called with each datagram (its first `LARGEST_REPLY` octets) and its sender.
+
+        What it raises is logged by the reactor, and the port reads on.
+        """
+        self._start(received)
+
+    def send(self, datagrams: Sequence[bytes], path: Path) -> None:
+        """Send datagrams, in order.
+
+        What finds no room in the socket is lost, as on any other part of the way.
+
+        :raises OSError: when the network does not take them at all: no route, forbidden, no such address of ours.
+        """
+        try:
+            if len(datagrams) == 1:
+                self._sendmsg(datagrams, path.control, 0, path.peer)
+            elif datagrams and not self._send_segmented(datagrams, path):
+                self._send_each(datagrams, path)
+        except OSError as problem:
+            if problem.errno not in _LOST:
+                raise
+
+    def _send_each(self, datagrams: Sequence[bytes], path: Path) -> None:
+        for octets in datagrams:
+            self._sendmsg([octets], path.control, 0, path.peer)
+
+    def _send_segmented(self, datagrams: Sequence[bytes], path: Path) -> bool:
+        """Hand over many datagrams of one size (the last may be shorter) in one call; whether they were sent."""
+        size = len(datagrams[0])
+        whole = all(len(octets) == size for octets in datagrams[:-1]) and 0 < len(datagrams[-1]) <= size
+        if size >= self._too_long or not whole:
+            return False
+        at_once = min(_MOST_SEGMENTS, _LARGEST_SEND // size)
+        control = [*path.control, (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(size))]
+        for at in range(0, len(datagrams), at_once):
+            try:
+                self._sendmsg(datagrams[at : at + at_once], control, 0, path.peer)
+            except OSError as problem:
+                if at or problem.errno not in _NOT_SEGMENTED:
+                    raise
+                self._send_each(datagrams, path)
+                self._too_long = size  # That went well, so it was the cutting that the kernel refused.
+                return True
+        return True
+
+
+@lru_cache(maxsize=256)
+def _address(packed: bytes) -> IPv4Address:
+    """One of our own addresses: there are few, and each comes with every datagram."""
+    return IPv4Address(packed)
+
+
+@lru_cache(maxsize=64)
+def _interface_name(index: int) -> str:
+    """What the interface with this number is called."""
+    try:
+        return socket.if_indextoname(index)
+    except OSError:  # It went while the datagram waited.
+        return f"interface {index}"
+
+
+def _pinned(source: IPv4Address, index: int) -> Control:
+    """Send from `source`, by the interface with the number `index`, or by any when it is 0."""
+    return [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, source.packed, bytes(4)))]

@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from pixelboot import __version__
-from pixelboot.dhcp.compose import Scope
-from pixelboot.dhcp.service import DhcpService
+from pixelboot.dhcp.proxy.service import ProxyService
+from pixelboot.dhcp.server.compose import Scope
+from pixelboot.dhcp.server.service import DhcpService
 from pixelboot.http.service import HttpService
 from pixelboot.leases.lease import Lease, State
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Library
 from pixelboot.site import Site
+from pixelboot.tftp.service import TftpService
 
 Status = dict[str, Any]
 """A piece of the whole; lists under the same key are put together."""
@@ -33,10 +35,27 @@ async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
     return {"services": [line], "leases": [_lease(each) for each in leases]}
 
 
+async def describe_proxy(service: ProxyService) -> Status:
+    """The proxy in a line: it has nothing of its own but its ports."""
+    problem = next((port.problem for port in service.ports if port.problem), "")
+    about = f"answers nobody: {problem}" if problem else "says what to boot, gives no addresses"
+    first, *others = service.ports
+    listening = ", ".join([str(first), *(str(port.number) for port in others)])
+    line = {"name": service.name, "listening": listening, "about": about}
+    return {"services": [line]}
+
+
+async def describe_tftp(service: TftpService, root: str) -> Status:
+    """The TFTP service in a line."""
+    serves = f"{root} and the packaged loaders" if root else "the packaged loaders"
+    about = f"{service.transfers} transfers, serves {serves}"
+    return {"services": [{"name": service.name, "listening": f"udp {service.port}", "about": about}]}
+
+
 async def describe_http(service: HttpService, library: Library, site: Site) -> Status:
     """The HTTP service in a line, and every container."""
     at = site.http.listen if service.port is None else f"tcp {service.port}"
-    about = f"{service.connections} connections, serves {site.root}"
+    about = f"{service.connections} connections, serves {', '.join(site.roots)}"
     line = {"name": service.name, "listening": at, "about": about}
     return {"services": [line], "containers": [_container(each) for each in library.containers]}
 

@@ -2,37 +2,207 @@
 
 from __future__ import annotations
 
+import itertools
 from ipaddress import IPv4Address
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.boot.architecture import Architecture
 from pixelboot.boot.machine import Firmware, Machine
-from pixelboot.boot.policy import Assignment, Policy, ScriptPolicy, script_url
+from pixelboot.boot.policy import Assignment, BootPolicy, Policy, script_url
+from pixelboot.boot.settings import BootSettings, LoaderSettings
 from pixelboot.hwaddr import HardwareAddress
 
 SERVER = IPv4Address("10.77.0.1")
+ELSEWHERE = IPv4Address("192.0.2.9")
 CARD = HardwareAddress.parse("02:aa:00:00:00:01")
+SCRIPT = "http://10.77.0.1:8080/boot.ipxe?mac=02-aa-00-00-00-01"
+
+DEFAULTS = {
+    Architecture.BIOS: "undionly.kpxe",
+    Architecture.UEFI_IA32: "i386/snponly.efi",
+    Architecture.UEFI_X64: "snponly.efi",
+    Architecture.UEFI_ARM32: "arm32/snponly.efi",
+    Architecture.UEFI_ARM64: "arm64/snponly.efi",
+    Architecture.UEFI_RISCV32: "riscv32/snponly.efi",
+    Architecture.UEFI_RISCV64: "riscv64/snponly.efi",
+    Architecture.UEFI_LOONG64: "loong64/snponly.efi",
+}
 
 
-class ScriptPolicyTests(SynchronousTestCase):
-    """Who is sent to the script."""
+class Tree:
+    """What loaders there are, and what was asked for."""
 
-    def assigned(self, policy: Policy, machine: Machine) -> Assignment:
+    def __init__(self, *names: str) -> None:
+        self.names = names
+        self.asked: list[str] = []
+
+    async def holds(self, name: str) -> bool:
+        """Whether there is a loader `name`."""
+        self.asked.append(name)
+        return name in self.names
+
+
+def machine(firmware: Firmware, architecture: Architecture | None = Architecture.UEFI_X64, code: int = 7) -> Machine:
+    """A machine with `CARD`."""
+    return Machine("hw:1", CARD, firmware, None, architecture, code)
+
+
+def settings(tftp_server: IPv4Address | None = None, **loaders: str) -> BootSettings:
+    """``[boot]`` with these loaders."""
+    return BootSettings(loaders=LoaderSettings(**loaders), tftp_server=tftp_server)
+
+
+class Policies(SynchronousTestCase):
+    """Who boots what."""
+
+    def assigned(self, policy: Policy, asks: Machine) -> Assignment:
         """What the policy says at once."""
-        return self.successResultOf(Deferred.fromCoroutine(policy.assign(machine, SERVER)))
+        return self.successResultOf(Deferred.fromCoroutine(policy.assign(asks, SERVER)))
 
     def test_table(self) -> None:
-        """iPXE gets the URL where there is an HTTP service; everybody else gets nothing to boot."""
-        url = "http://10.77.0.1:8080/boot.ipxe?mac=02-aa-00-00-00-01"
-        for firmware in Firmware:
-            for port in (8080, None):
-                expected = Assignment(url if firmware is Firmware.IPXE and port else None)
-                machine = Machine("mac:1", CARD, firmware)
-                self.assertEqual(self.assigned(ScriptPolicy(port), machine), expected, f"{firmware} {port}")
+        """Firmware by architecture by what is served: a boot file that can be fetched, or a reason, never both."""
+        everything = tuple(DEFAULTS.values())
+        for firmware, architecture, http, tftp, there in itertools.product(
+            Firmware, (*Architecture, None), (8080, None), (True, False), (True, False)
+        ):
+            tree = Tree(*everything) if there else Tree()
+            asks = machine(firmware, architecture, 7 if architecture else 0x15)
+            given = self.assigned(BootPolicy(settings(), http, tftp, tree.holds), asks)
+            case = f"{firmware} {architecture} http={http} tftp={tftp} there={there}"
+            expected = None
+            if firmware is Firmware.IPXE and http:
+                expected = SCRIPT
+            elif firmware is Firmware.PXE and architecture and tftp and there:
+                expected = DEFAULTS[architecture]
+            elif firmware is Firmware.HTTP and architecture and http and there:
+                expected = f"http://10.77.0.1:8080/loaders/{DEFAULTS[architecture]}"
+            self.assertEqual((given.boot_file, given.next_server), (expected, None), case)
+            asked_for_nothing = firmware is Firmware.OTHER
+            self.assertEqual(bool(given.obstacle), expected is None and not asked_for_nothing, case)
+
+    def test_obstacles(self) -> None:
+        """In the words of the log."""
+        pxe, http, tree = machine(Firmware.PXE), machine(Firmware.HTTP), Tree()
+        for name, policy, asks, words in (
+            ("no HTTP", BootPolicy(settings(), None, True, tree.holds), machine(Firmware.IPXE), "no HTTP service"),
+            ("no TFTP", BootPolicy(settings(), 80, False, tree.holds), pxe, "TFTP is off"),
+            ("HTTP off", BootPolicy(settings(), None, True, tree.holds), http, "HTTP is off"),
+            (
+                "no file",
+                BootPolicy(settings(), 80, True, tree.holds),
+                pxe,
+                "no loader for uefi-x64: there is no file snponly.efi",
+            ),
+            (
+                "no file, and how to get it",
+                BootPolicy(settings(), 80, True, tree.holds, remedy="fetch {}".format),
+                http,
+                "no loader for uefi-x64: there is no file snponly.efi; fetch snponly.efi",
+            ),
+            (
+                "none wanted",
+                BootPolicy(settings(uefi_x64=""), 80, True, tree.holds),
+                pxe,
+                "no loader for uefi-x64: the settings name none",
+            ),
+            (
+                "none wanted from elsewhere",
+                BootPolicy(settings(ELSEWHERE, uefi_x64=""), 80, True, tree.holds),
+                pxe,
+                "no loader for uefi-x64: the settings name none",
+            ),
+            (
+                "no loader exists",
+                BootPolicy(settings(), 80, True, tree.holds),
+                machine(Firmware.PXE, None, 0x15),
+                "no loader is known for its architecture 0x15 (ARM 32-bit U-Boot)",
+            ),
+            (
+                "not registered",
+                BootPolicy(settings(), 80, True, tree.holds),
+                machine(Firmware.HTTP, None, 0x1234),
+                "no loader is known for its architecture 0x1234",
+            ),
+            (
+                "not told",
+                BootPolicy(settings(), 80, True, tree.holds),
+                Machine("hw:1", CARD, Firmware.HTTP),
+                "it does not say what kind of machine it is",
+            ),
+        ):
+            given = self.assigned(policy, asks)
+            self.assertIsNone(given.boot_file, name)
+            self.assertIn(words, given.obstacle, name)
+
+    def test_loaders_elsewhere(self) -> None:
+        """A TFTP server or URL of the settings: what it holds is not asked, nor whether TFTP or HTTP is served here."""
+        tree = Tree()
+        for name, chosen, asks, expected in (
+            ("TFTP", settings(ELSEWHERE), machine(Firmware.PXE), Assignment("snponly.efi", ELSEWHERE)),
+            (
+                "TFTP by URL",
+                settings(uefi_x64="tftp://192.0.2.9/a/b.efi"),
+                machine(Firmware.PXE),
+                Assignment("a/b.efi", ELSEWHERE),
+            ),
+            (
+                "a URL before the server",
+                settings(SERVER, uefi_x64="tftp://192.0.2.9/b.efi"),
+                machine(Firmware.PXE),
+                Assignment("b.efi", ELSEWHERE),
+            ),
+            (
+                "HTTP",
+                settings(uefi_http_x64="https://h.test/b.efi"),
+                machine(Firmware.HTTP),
+                Assignment("https://h.test/b.efi"),
+            ),
+            ("iPXE", settings(ipxe="tftp://h.test/x"), machine(Firmware.IPXE), Assignment("tftp://h.test/x")),
+        ):
+            self.assertEqual(self.assigned(BootPolicy(chosen, None, False, tree.holds), asks), expected, name)
+        self.assertEqual(tree.asked, [])
+
+    def test_http_boot_has_the_loader_of_pxe(self) -> None:
+        """Unless it has its own; what lies on another TFTP server has no URL here."""
+        tree = Tree("a.efi", "b.efi")
+        for loaders, path in (
+            ({"uefi_x64": "a.efi"}, "a.efi"),
+            ({"uefi_x64": "a.efi", "uefi_http_x64": "b.efi"}, "b.efi"),
+            ({"uefi_x64": "", "uefi_http_x64": "b.efi"}, "b.efi"),
+            ({"uefi_x64": ""}, None),
+            ({"uefi_x64": "tftp://192.0.2.9/a.efi"}, None),
+        ):
+            given = self.assigned(BootPolicy(settings(None, **loaders), 80, True, tree.holds), machine(Firmware.HTTP))
+            self.assertEqual(given.boot_file, path and f"http://10.77.0.1/loaders/{path}", str(loaders))
+
+    def test_p19_names_need_name_servers(self) -> None:
+        """P19: a URL with the name of a host is not given to machines that are told no name server."""
+        tree = Tree()
+        for firmware, chosen in (
+            (Firmware.HTTP, settings(uefi_http_x64="http://h.test/b.efi")),
+            (Firmware.IPXE, settings(ipxe="http://h.test/b.ipxe")),
+        ):
+            given = self.assigned(BootPolicy(chosen, 80, True, tree.holds, name_servers=False), machine(firmware))
+            self.assertIsNone(given.boot_file)
+            self.assertIn("name server", given.obstacle)
+        literal = settings(uefi_http_x64="http://192.0.2.9/b.efi")
+        given = self.assigned(BootPolicy(literal, 80, True, tree.holds, name_servers=False), machine(Firmware.HTTP))
+        self.assertEqual(given.boot_file, "http://192.0.2.9/b.efi")
+
+    @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E, exclude_characters="\\/"), min_size=1))
+    def test_names_in_urls(self, name: str) -> None:
+        """Whatever a loader is called, its URL leads to it."""
+        tree = Tree(f"x/{name}")
+        policy = BootPolicy(settings(uefi_http_x64=f"x/{name}"), 80, True, tree.holds)
+        url = urlsplit(self.assigned(policy, machine(Firmware.HTTP)).boot_file or "")
+        if "://" not in name:
+            self.assertEqual(unquote(url.path), f"/loaders/x/{name}")
+            self.assertEqual((url.query, url.fragment), ("", ""))
 
 
 class ScriptUrlTests(SynchronousTestCase):

@@ -68,7 +68,7 @@ class ProcessTests(SynchronousTestCase):
     def run_with(self, stdout: int, *words: str) -> tuple[int, str, str]:
         """The command in a process of its own: exit status, output, errors."""
         done = subprocess.run(
-            [sys.executable, "-m", "pixelboot.cli", *words],
+            [sys.executable, "-m", "pixelboot", *words],
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,

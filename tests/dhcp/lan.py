@@ -1,4 +1,4 @@
-"""A LAN in memory: what clients say, the server that answers them, and what it sends back."""
+"""A LAN in memory: what clients say, the server or proxy that answers them, and what it sends back."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from pixelboot.boot.machine import Machine
 from pixelboot.boot.memory import Memory
 from pixelboot.boot.policy import Assignment, Policy
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.dhcp import client, wire
-from pixelboot.dhcp.compose import Exchange, Scope
+from pixelboot.dhcp.exchange import Exchange
 from pixelboot.dhcp.options import Option
-from pixelboot.dhcp.protocol import DhcpProtocol
+from pixelboot.dhcp.proxy.protocol import ProxyProtocol
+from pixelboot.dhcp.server.compose import Scope
+from pixelboot.dhcp.server.protocol import DhcpProtocol
 from pixelboot.dhcp.settings import SubnetSettings
 from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.leases.lease import Lease
@@ -44,6 +48,7 @@ URL = "http://10.77.0.1:8080/boot.ipxe"
 
 OFFER_TIME = 60.0
 DECLINE_TIME = 3600.0
+PROXY_PORT = 4011
 
 
 def scope(subnet: SubnetSettings = SUBNET) -> Scope:
@@ -96,25 +101,31 @@ def renew(host: int, has: IPv4Address, **fields: Any) -> Message:
     return say(MessageType.REQUEST, host, ciaddr=has, **fields)
 
 
-def arrival(now: float = 0.0, local: IPv4Address = SERVER, source: IPv4Address = NOWHERE) -> Arrival:
-    """How a request came in."""
-    return Arrival("lan0", local, source, wire.CLIENT_PORT, now)
+def arrival(
+    now: float = 0.0, local: IPv4Address = SERVER, source: IPv4Address = NOWHERE, port: int = wire.SERVER_PORT
+) -> Arrival:
+    """How a request came in; to 4011 EDK2 sends from 4011."""
+    source_port = wire.CLIENT_PORT if port == wire.SERVER_PORT else port
+    return Arrival("lan0", local, port, source, source_port, now, to_everybody=source == NOWHERE)
 
 
-def exchange(request: Message, boot_file: str | None = None, subnet: SubnetSettings = SUBNET) -> Exchange:
+def exchange(request: Message, boot_file: str | None = None, come: Arrival | None = None) -> Exchange:
     """What is known when `request` is answered."""
-    return Exchange(request, arrival(), client.recognise(request), scope(subnet), Assignment(boot_file))
+    come = come or arrival()
+    named = request.address(Option.SERVER_IDENTIFIER)
+    server = named if named in (SERVER, SECOND) else come.local
+    return Exchange(request, come, client.recognise(request), server, Assignment(boot_file))
 
 
 class AnyPolicy:
-    """Gives the same boot file to everybody."""
+    """Gives the same to everybody."""
 
-    def __init__(self, boot_file: str | None) -> None:
-        self.boot_file = boot_file
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
 
     async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
         """See `Policy.assign`."""
-        return Assignment(self.boot_file)
+        return self.assignment
 
 
 async def at_once() -> None:
@@ -133,8 +144,67 @@ class Leases(MemoryLeases):
         await self.turn()
 
 
-class Lan:
-    """One server and everything it sends, read back from its octets.  Time is `now` and moved by hand."""
+class Gate:
+    """Something that takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Deferred[None]] = []
+
+    def __call__(self) -> Deferred[None]:
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+
+class Wire:
+    """A wire with a server on it, and everything that it sends, read back from its octets.
+
+    Time is `now` and moved by hand.
+    """
+
+    def __init__(self, policy: Policy | None = None) -> None:
+        self.now = 1_000_000.0
+        self.memory = Memory()
+        self.policy = policy or AnyPolicy(Assignment(URL))
+        self.outcomes: list[Outcome] = []
+        self.sent: list[tuple[Message, Destination]] = []
+        self.octets: list[bytes] = []
+
+    def receive(self, octets: bytes, come: Arrival) -> None:
+        """Hand a datagram to the server."""
+        raise NotImplementedError
+
+    def send(self, octets: bytes, destination: Destination) -> None:
+        """See `pixelboot.dhcp.reception.Sender.send`."""
+        self.octets.append(octets)
+        self.sent.append((wire.decode(octets), destination))
+
+    def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None) -> None:
+        """A datagram reaches the server at its address `local`, or as `come` says."""
+        octets = datagram if isinstance(datagram, bytes) else wire.encode(datagram)
+        self.receive(octets, come or arrival(self.now, local))
+
+    def ask(
+        self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None
+    ) -> tuple[Message, Destination]:
+        """The one reply to a request, and where it goes."""
+        before = len(self.sent)
+        self.arrive(datagram, local, come)
+        replies = self.sent[before:]
+        if len(replies) != 1:
+            raise AssertionError(f"{len(replies)} replies; {[outcome.summary() for outcome in self.outcomes[-1:]]}")
+        return replies[0]
+
+    def silence(self, datagram: Message | bytes, come: Arrival | None = None) -> Outcome:
+        """What came of a request that has no reply."""
+        before = len(self.sent), len(self.outcomes)
+        self.arrive(datagram, come=come)
+        if len(self.sent) != before[0] or len(self.outcomes) != before[1] + 1:
+            raise AssertionError(f"{self.sent[before[0] :]} {self.outcomes[before[1] :]}")
+        return self.outcomes[-1]
+
+
+class Lan(Wire):
+    """One address server."""
 
     def __init__(
         self,
@@ -142,48 +212,20 @@ class Lan:
         policy: Policy | None = None,
         turn: Callable[[], Awaitable[None]] = at_once,
     ) -> None:
-        self.now = 1_000_000.0
+        super().__init__(policy)
         self.leases = Leases(turn)
         self.table = self.leases.table
-        self.memory = Memory()
         self.scope = scope(subnet)
-        self.policy = policy or AnyPolicy(URL)
-        self.outcomes: list[Outcome] = []
-        self.sent: list[tuple[Message, Destination]] = []
-        self.octets: list[bytes] = []
         self.protocol = self.protocol_over(self.leases)
+
+    def receive(self, octets: bytes, come: Arrival) -> None:
+        """See `Wire.receive`."""
+        self.protocol.received(octets, come, self)
 
     def protocol_over(self, leases: LeaseStore) -> DhcpProtocol:
         """A server with these leases."""
         policy, report = self.policy, self.outcomes.append
         return DhcpProtocol(self.scope, policy, leases, self.memory, report, OFFER_TIME, DECLINE_TIME)
-
-    def send(self, octets: bytes, destination: Destination) -> None:
-        """See `pixelboot.dhcp.protocol.Sender.send`."""
-        self.octets.append(octets)
-        self.sent.append((wire.decode(octets), destination))
-
-    def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER) -> None:
-        """A datagram reaches the server at its address `local`."""
-        octets = datagram if isinstance(datagram, bytes) else wire.encode(datagram)
-        self.protocol.received(octets, arrival(self.now, local), self)
-
-    def ask(self, datagram: Message | bytes, local: IPv4Address = SERVER) -> tuple[Message, Destination]:
-        """The one reply to a request, and where it goes."""
-        before = len(self.sent)
-        self.arrive(datagram, local)
-        replies = self.sent[before:]
-        if len(replies) != 1:
-            raise AssertionError(f"{len(replies)} replies; {[outcome.summary() for outcome in self.outcomes[-1:]]}")
-        return replies[0]
-
-    def silence(self, datagram: Message | bytes) -> Outcome:
-        """What came of a request that has no reply."""
-        before = len(self.sent), len(self.outcomes)
-        self.arrive(datagram)
-        if len(self.sent) != before[0] or len(self.outcomes) != before[1] + 1:
-            raise AssertionError(f"{self.sent[before[0] :]} {self.outcomes[before[1] :]}")
-        return self.outcomes[-1]
 
     def offered(self, host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any) -> IPv4Address:
         """The address that the client is offered."""
@@ -199,3 +241,16 @@ class Lan:
         if reply.message_type is not MessageType.ACK:
             raise AssertionError(reply)
         return reply.yiaddr
+
+
+class ProxyLan(Wire):
+    """One proxy, at `SERVER`, with ports 67 and `PROXY_PORT`."""
+
+    def __init__(self, policy: Policy | None = None, told: IPv4Address | None = None) -> None:
+        super().__init__(policy)
+        servers, report = frozenset({SERVER, SECOND}), self.outcomes.append
+        self.protocol = ProxyProtocol(self.policy, self.memory, report, servers, PROXY_PORT, told)
+
+    def receive(self, octets: bytes, come: Arrival) -> None:
+        """See `Wire.receive`."""
+        self.protocol.received(octets, come, self)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.boot.architecture import Architecture
 from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.dhcp import client, wire
 from pixelboot.hwaddr import HardwareAddress
@@ -31,12 +32,17 @@ FIRMWARE: tuple[tuple[str, dict[int, bytes], Firmware], ...] = (
     ("an ill-formed tail", {77: b"\x04iPXE\x50a"}, Firmware.IPXE),
     ("a ROM", {60: b"PXEClient:Arch:00007:UNDI:003000"}, Firmware.PXE),
     ("PXEClient somewhere in it", {60: b"not PXEClient"}, Firmware.OTHER),
-    ("UEFI HTTP boot", {60: b"HTTPClient:Arch:00016:UNDI:003000"}, Firmware.OTHER),
+    ("UEFI HTTP boot", {60: b"HTTPClient:Arch:00016:UNDI:003000"}, Firmware.HTTP),
+    ("the vendor class alone", {60: b"HTTPClient"}, Firmware.HTTP),
+    ("iPXE that UEFI HTTP boot loaded", {60: b"HTTPClient:Arch:00016", 77: b"iPXE"}, Firmware.IPXE),
     ("a lower-case vendor class", {60: b"udhcp 1.35.0"}, Firmware.OTHER),
 )
 
 anything = st.fixed_dictionaries(
-    {}, optional={code: st.binary(max_size=40) | st.binary(min_size=250, max_size=520) for code in (12, 60, 61, 77, 97)}
+    {},
+    optional={
+        code: st.binary(max_size=40) | st.binary(min_size=250, max_size=520) for code in (12, 60, 61, 77, 93, 97)
+    },
 )
 
 
@@ -46,11 +52,11 @@ class Captured(SynchronousTestCase):
     def test_who_they_are(self) -> None:
         """One machine has one identity, whatever runs on it and whether it sends option 61 (D36)."""
         mac = HardwareAddress.parse("52:54:00:77:00:01")
-        ipxe = Machine("hw:01:52:54:00:77:00:01", mac, Firmware.IPXE, UUID)
+        ipxe = Machine("hw:01:52:54:00:77:00:01", mac, Firmware.IPXE, UUID, Architecture.BIOS, 0)
         for octets in (captures.IPXE_DISCOVER, captures.IPXE_REQUEST):
             self.assertEqual(client.recognise(wire.decode(octets)), ipxe)
         edk2 = client.recognise(wire.decode(captures.EDK2_REQUEST))
-        self.assertEqual(edk2, Machine(ipxe.identity, mac, Firmware.PXE, UUID))
+        self.assertEqual(edk2, Machine(ipxe.identity, mac, Firmware.PXE, UUID, Architecture.UEFI_X64, 7))
         udhcpc = client.recognise(wire.decode(captures.UDHCPC_DISCOVER))
         self.assertEqual((udhcpc.firmware, udhcpc.uuid), (Firmware.OTHER, None))
 
@@ -105,6 +111,32 @@ class Options(SynchronousTestCase):
         """D49 and its neighbours."""
         for name, options, expected in FIRMWARE:
             self.assertEqual(client.firmware(discover(1, options)), expected, name)
+
+    def test_o09_o12_architecture(self) -> None:
+        """O09, O12: the first code that there are loaders for; an ill-formed option 93 gives way to option 60."""
+        x64, arm64, bios = Architecture.UEFI_X64, Architecture.UEFI_ARM64, Architecture.BIOS
+        pxe, http = b"PXEClient:Arch:00011:UNDI:003000", b"HTTPClient:Arch:00019:UNDI:003000"
+        for name, options, expected in (
+            ("7", {60: pxe, 93: b"\0\7"}, (x64, 7)),
+            ("O12: 9 is the same", {60: pxe, 93: b"\0\x09"}, (x64, 9)),
+            ("by HTTP", {60: http, 93: b"\0\x10"}, (x64, 16)),
+            ("two of them", {60: pxe, 93: b"\0\x0b\0\7"}, (arm64, 11)),
+            ("the second is known", {60: pxe, 93: b"\0\x02\0\7"}, (x64, 7)),
+            ("none is known", {60: pxe, 93: b"\0\x02\xff\xff"}, (None, 2)),
+            ("not registered", {60: pxe, 93: b"\1\7"}, (None, 0x107)),
+            ("O09: no octet", {60: pxe, 93: b""}, (arm64, 11)),
+            ("O09: one octet", {60: pxe, 93: b"\7"}, (arm64, 11)),
+            ("O09: three octets", {60: http, 93: b"\0\7\0"}, (arm64, 19)),
+            ("no 93", {60: http}, (arm64, 19)),
+            ("60 cut", {60: b"PXEClient:Arch:0001"}, (bios, None)),
+            ("60 with a sign", {60: b"PXEClient:Arch:-0001"}, (bios, None)),
+            ("an old ROM", {60: b"PXEClient"}, (bios, None)),
+            ("HTTP boot that does not say", {60: b"HTTPClient"}, (None, None)),
+            ("iPXE that does not say", {77: b"iPXE"}, (None, None)),
+            ("an operating system", {}, (None, None)),
+        ):
+            machine = client.recognise(discover(1, options))
+            self.assertEqual((machine.architecture, machine.code), expected, name)
 
     def test_o11_uuid(self) -> None:
         """O11: type 0 and 16 octets that mean something, or no UUID, and the machine is served all the same."""

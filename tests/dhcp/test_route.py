@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.datagram import Destination
-from pixelboot.dhcp.route import destination
+from pixelboot.dhcp.route import back, destination
 from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.hwaddr import HardwareAddress
 from tests.dhcp.lan import EVERYBODY, NOWHERE, RELAY, SECOND, SERVER, address, arrival, say
@@ -61,3 +61,20 @@ class Ladder(SynchronousTestCase):
         request = say(MessageType.DISCOVER, 1)
         reply = Message(op=2, xid=1, chaddr=request.chaddr, yiaddr=GIVEN, options={53: bytes((OFFER,))})
         self.assertEqual(destination(request, reply, arrival(local=SERVER), SECOND).source, SECOND)
+
+
+class Back(SynchronousTestCase):
+    """The way back from port 4011."""
+
+    def test_p05_to_where_it_came_from(self) -> None:
+        """P05: the sender's own address and port before anything that it says; what it says where it shows none."""
+        for source, ciaddr, expected in (
+            (HAS, HAS, HAS),
+            (HAS, GIVEN, HAS),
+            (HAS, NOWHERE, HAS),
+            (NOWHERE, HAS, HAS),
+            (NOWHERE, NOWHERE, EVERYBODY),
+        ):
+            come = arrival(source=source, port=4011)
+            request = say(MessageType.REQUEST, 1, ciaddr=ciaddr, giaddr=RELAY, flags=0x8000)
+            self.assertEqual(back(request, come, SERVER), Destination(expected, 4011, SERVER, "lan0"), str(source))

@@ -16,7 +16,17 @@ NETWORK = 'mode = "server"\n[[subnet]]\nnetwork = "10.77.0.0/24"\n'
 GOOD = NETWORK + 'pool = ["10.77.0.100-10.77.0.199"]\n'
 
 REFUSED: tuple[tuple[str, str, str, str], ...] = (
-    ("a mode that comes later", 'mode = "proxy"', "dhcp.mode", '"server", "off"'),
+    ("a mode that there is not", 'mode = "relay"', "dhcp.mode", '"proxy", "server", "off"'),
+    ("subnet with a proxy", GOOD.replace("server", "proxy"), "dhcp.mode", 'must be "server" where a [[dhcp.subnet]]'),
+    ("one port for both", "port = 4011", "dhcp.proxy_port", "must not be dhcp.port"),
+    ("proxy port 0", "proxy_port = 0", "dhcp.proxy_port", "from 1 to 65535"),
+    ("a server of no address", 'address = "here"', "dhcp.address", "an IPv4 address"),
+    (
+        "a server out of its subnet",
+        GOOD.replace("[[", 'address = "10.78.0.1"\n[['),
+        "dhcp.address",
+        "inside 10.77.0.0/24",
+    ),
     ("server without a subnet", 'mode = "server"', "dhcp.mode", "[[dhcp.subnet]]"),
     ("subnet without server", GOOD.replace("server", "off"), "dhcp.mode", '"server"'),
     ("subnet and no mode", GOOD.split("\n", 1)[1], "dhcp.mode", '"server"'),
@@ -82,9 +92,16 @@ def read(document: str) -> DhcpSettings:
 class Taken(SynchronousTestCase):
     """What is right."""
 
-    def test_nothing_is_off(self) -> None:
-        """Without settings nobody is given an address."""
-        self.assertEqual((read("").mode, read("").subnet, read("").port), ("off", (), 67))
+    def test_nothing_is_a_proxy(self) -> None:
+        """Without settings nobody is given an address, and who wants to boot is told what."""
+        settings = read("")
+        self.assertEqual((settings.mode, settings.subnet, settings.address), ("proxy", (), None))
+        self.assertEqual((settings.port, settings.proxy_port), (67, 4011))
+
+    def test_the_address_that_machines_are_told(self) -> None:
+        """Any one with a proxy, one of the subnet with an address server."""
+        self.assertEqual(read('address = "192.0.2.1"').address, IPv4Address("192.0.2.1"))
+        self.assertEqual(read(GOOD.replace("[[", 'address = "10.77.0.2"\n[[')).address, IPv4Address("10.77.0.2"))
 
     def test_a_whole_subnet(self) -> None:
         """Every key."""

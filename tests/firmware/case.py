@@ -7,9 +7,12 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from lab import needs
-from lab.network import namespace
-from lab.network.namespace import Namespace, Network
+from lab import container, needs
+from lab.machine import initramfs, qemu
+from lab.machine.firmware import Firmware
+from lab.machine.qemu import Identity
+from lab.network import namespace, router_advertisement
+from lab.network.namespace import BRIDGE, Namespace, Network
 from lab.process import Process
 from lab.servers.pixelboot import PixelbootServer
 
@@ -17,8 +20,8 @@ from lab.servers.pixelboot import PixelbootServer
 class LabCase(SynchronousTestCase):
     """A test in a network of its own.  Without root and its programs it fails: it would prove nothing."""
 
-    programs: tuple[str, ...] = needs.NETWORK
-    """The programs that the test runs."""
+    programs: tuple[str | Path, ...] = needs.NETWORK
+    """The programs that the test runs, and the files that it takes from where they are installed."""
 
     def setUp(self) -> None:
         """Make the network."""
@@ -32,12 +35,14 @@ class LabCase(SynchronousTestCase):
         left = [token for token in namespace.tokens() if token.startswith(f"{namespace.PREFIX}{os.getpid()}-")]
         self.assertEqual(left, [], "namespaces or folders are left")
 
-    def serve(self, containers: Path | None = None, config: str | None = None) -> PixelbootServer:
+    def serve(
+        self, containers: Path | None = None, config: str | None = None, is_configured: bool = True
+    ) -> PixelbootServer:
         """A server set up in the network, not started yet; without `containers` it has an empty folder of them."""
         if containers is None:
             containers = self.network.folder / "containers"
             containers.mkdir()
-        return PixelbootServer(self.network, containers, config=config)
+        return PixelbootServer(self.network, containers, config=config, is_configured=is_configured)
 
     def running(self, process: Process) -> Process:
         """The process, which is stopped at the test's end if it still runs then."""
@@ -50,6 +55,28 @@ class LabCase(SynchronousTestCase):
         path.write_text("#!/bin/sh\n" + text)
         path.chmod(0o700)
         return str(path)
+
+
+class BootCase(LabCase):
+    """A test that boots machines from the demo's container, on a network where IPv6 keeps nobody waiting."""
+
+    programs = (*Firmware.IPXE.needs, *needs.PACKING)
+
+    def setUp(self) -> None:
+        """Pack the container."""
+        super().setUp()
+        self.packed = container.pack(self.network.folder / "containers")
+        self.containers = self.packed.path.parent
+        self.enterContext(router_advertisement.answering(self.network.server, BRIDGE))
+
+    def boot(self, machine: Identity, firmware: Firmware) -> Process:
+        """Boot a machine from power-on until it has switched itself off: it ran what was packed, every octet."""
+        powered = self.running(qemu.power_on(self.network, machine, firmware))
+        marker = powered.wait_for(qemu.MARKER_LINE, 180.0)
+        self.assertEqual(marker[1], self.packed.sha256)
+        self.assertIn(initramfs.CMDLINE, marker[2], "the command line came from the container")
+        self.assertEqual(powered.wait(30.0), 0)
+        return powered
 
 
 def addresses(client: Namespace) -> list[str]:

@@ -17,11 +17,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from pixelboot.http.channel import BootChannel, BootSite
-from pixelboot.http.resource import BootRoot, Library, Shared
+from pixelboot.http.exchange import Shared
+from pixelboot.http.resource import BootRoot, Library, Tree
 from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Unavailable
+from pixelboot.library.tree import Absent
 from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload, strong_etag
 
@@ -116,6 +118,14 @@ class Shelf:
         return self.image
 
 
+class Bare:
+    """A tree in which there is nothing."""
+
+    async def open(self, name: str) -> Payload:
+        """As `Tree.open`."""
+        raise Absent("there is no such file")
+
+
 def damaged(id: str, reason: str) -> Container:  # noqa: A002
     """A container that cannot be booted."""
     return replace(DEMO, id=id, file_name=f"{id}.rts.png", state="damaged", reason=reason)
@@ -199,12 +209,12 @@ class HttpCase(TestCase):
 
     timeout = 20
 
-    async def serve(self, library: Library | None = None) -> int:
+    async def serve(self, library: Library | None = None, tree: Tree | None = None, ranges: bool = True) -> int:
         """Start a service; its port.  It is stopped, and everything checked to be gone, when the test ends."""
         from twisted.internet import reactor
 
         self.outcomes: list[Outcome] = []
-        self.site = site(library or Shelf(), self.outcomes, reactor)
+        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.service = HttpService(endpoint, self.site)
         await self.service.listen()
@@ -236,14 +246,16 @@ class HttpCase(TestCase):
         return [outcome.summary() for outcome in self.outcomes]
 
 
-def site(library: Library, outcomes: list[Outcome], clock: IReactorTime) -> BootSite:
-    """A site over `library`; 127.0.0.1 is `MACHINE`."""
+def site(
+    library: Library, outcomes: list[Outcome], clock: IReactorTime, tree: Tree | None = None, ranges: bool = True
+) -> BootSite:
+    """A site over `library` and `tree`; 127.0.0.1 is `MACHINE`."""
 
     def machine_at(address: IPv4Address) -> HardwareAddress | None:
         return MACHINE if str(address) == "127.0.0.1" else None
 
-    shared = Shared(clock, lambda: NOW, outcomes.append, machine_at)
-    return BootSite(BootRoot(shared, library, "demo", 5.0), outcomes.append, clock)
+    shared = Shared(clock, lambda: NOW, outcomes.append, machine_at, ranges)
+    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0), outcomes.append, clock)
 
 
 class Narrow(StringTransport):

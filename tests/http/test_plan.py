@@ -16,7 +16,6 @@ from pixelboot.http.plan import (
     Span,
     Unreadable,
     plan,
-    quantity,
 )
 from pixelboot.http.wire import format_date
 from pixelboot.hwaddr import HardwareAddress
@@ -53,6 +52,15 @@ def header(got: ResponsePlan, name: str) -> str | None:
 
 class RangeTest(SynchronousTestCase):
     """H01 to H12, H20."""
+
+    def test_none_at_all(self) -> None:
+        """A service without ranges says so, and sends the whole."""
+        for method in ("GET", "HEAD"):
+            for value in ("bytes=0-0", "bytes=9999-", "nonsense"):
+                got = plan(RequestHead(method, range=value, if_range=ETAG), about(), NOW, ranges=False)
+                self.assertEqual((got.status, header(got, "Accept-Ranges")), (200, "none"), (method, value))
+                self.assertEqual(header(got, "Content-Length"), "1000", (method, value))
+                self.assertEqual(got.spans, (Span(0, 1000),) if method == "GET" else (), (method, value))
 
     def test_single(self) -> None:
         cases = (
@@ -277,13 +285,3 @@ class OutcomeTest(SynchronousTestCase):
         for outcome, line in cases:
             self.assertEqual(outcome.summary(), line)
         self.assertEqual(Served.counter(), "http.Served")
-
-    def test_quantity(self) -> None:
-        for octets, text in (
-            (0, "0 octets"),
-            (999, "999 octets"),
-            (999_949, "999.9 kB"),
-            (999_950, "1.0 MB"),
-            (2.5e12, "2500.0 GB"),
-        ):
-            self.assertEqual(quantity(octets), text)

@@ -10,21 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import treq
-from twisted.internet.address import IPv4Address as TcpAddress
-from twisted.internet.address import IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from pixelboot.http.plan import Failed, MenuChanged, Refused, Served
-from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.library import Library, Unavailable
+from pixelboot.library.tree import Tree
 from pixelboot.outcome import Outcome
 from tests.container.pictures import container
-from tests.http.shelf import DEMO, INITRD, KERNEL, MACHINE, HttpCase, Shelf, connected, damaged, get, site
+from tests.http.shelf import DEMO, INITRD, KERNEL, HttpCase, Shelf, connected, damaged, get, site
 
 
 class RouteTests(HttpCase):
@@ -104,8 +101,9 @@ class RouteTests(HttpCase):
             self.assertEqual(listed["containers"][1]["url"], "/containers/b%20ad", path)
         index = json.loads((await self.ask("/"))[2])
         self.assertEqual(index["name"], "pixelboot")
+        self.assertIn("/loaders/NAME", index["routes"])
         for route in index["routes"]:
-            self.assertEqual((await self.ask(route))[0], 200, route)
+            self.assertEqual((await self.ask(route))[0], 404 if "NAME" in route else 200, route)
 
     async def test_scripts(self) -> None:
         """They name nothing but relative URLs, whatever the Host says."""
@@ -183,19 +181,6 @@ class WaitingTests(SynchronousTestCase):
         self.site = site(self.shelf, self.outcomes, self.clock)
         self.channel, self.transport = connected(self.site)
 
-    def test_decoding(self) -> None:
-        """The request waits, and the time it took is in the log."""
-        self.shelf.decoding = Deferred()
-        self.channel.dataReceived(get("/containers/demo/kernel"))
-        self.clock.advance(90)
-        self.assertEqual((self.transport.value(), self.transport.disconnecting), (b"", False))
-        self.shelf.decoding.callback(None)
-        self.transport.drain()
-        self.assertTrue(self.transport.value().endswith(KERNEL))
-        (outcome,) = self.outcomes
-        assert isinstance(outcome, Served)
-        self.assertEqual((outcome.seconds, outcome.octets), (90.0, len(KERNEL)))
-
     def test_unavailable(self) -> None:
         """H27: from a sound container, another time; from one that has proved to be damaged, never."""
         self.shelf.unavailable = Unavailable("the picture is being replaced")
@@ -226,45 +211,100 @@ class WaitingTests(SynchronousTestCase):
         self.channel.dataReceived(get("/containers/demo/initrd"))
         self.assertTrue(self.transport.value().endswith(b"\r\n\r\nthe container has no initrd\n"))
 
-    def test_a_fault_of_ours(self) -> None:
-        """The client gets no detail, the log the traceback, and the connection goes on."""
-        self.shelf.unavailable = KeyError("the secret")
-        self.channel.dataReceived(get("/containers/demo/kernel"))
-        self.assertIn(b"HTTP/1.1 500 Internal Server Error\r\n", self.transport.value())
-        self.assertNotIn(b"secret", self.transport.value())
-        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
-        (outcome,) = self.outcomes
-        assert isinstance(outcome, Failed)
-        self.assertEqual(outcome.status, 500)
-        self.channel.dataReceived(get("/boot.ipxe"))
-        self.assertIn(b"HTTP/1.1 200 OK\r\n", self.transport.value())
 
+class LoaderTests(HttpCase):
+    """The tree that TFTP serves too."""
 
-class MachineTests(SynchronousTestCase):
-    """Whose exchange it was."""
+    async def setUp(self) -> None:  # type: ignore[override]
+        from twisted.internet import reactor
 
-    def test_table(self) -> None:
-        """The address says it, else the query, which the DHCP service gave the machine."""
-        named = HardwareAddress.parse("02:aa:00:00:00:09")
-        query = "/boot.ipxe?mac=02-aa-00-00-00-09"
-        cases: tuple[tuple[IAddress, str, HardwareAddress | None], ...] = (
-            (TcpAddress("TCP", "127.0.0.1", 1), "/boot.ipxe", MACHINE),
-            (TcpAddress("TCP", "127.0.0.1", 1), query, MACHINE),
-            (TcpAddress("TCP", "10.77.0.9", 1), query, named),
-            (TcpAddress("TCP", "10.77.0.9", 1), "/boot.ipxe?mac=%0a", None),
-            (TcpAddress("TCP", "10.77.0.9", 1), "/boot.ipxe", None),
-            (IPv6Address("TCP", "::ffff:127.0.0.1", 1), "/boot.ipxe", MACHINE),
-            (IPv6Address("TCP", "fd77::1", 1), query, named),
-            (UNIXAddress(None), query, named),
-        )
-        for address, target, machine in cases:
-            outcomes: list[Outcome] = []
-            channel, transport = connected(site(Shelf(), outcomes, Clock()), address)
-            channel.dataReceived(get(target, "Connection: close"))
-            transport.drain()
-            (outcome,) = outcomes
-            assert isinstance(outcome, Served)
-            self.assertEqual(outcome.machine, machine, (address, target))
+        self.folder = Path(self.mktemp()).resolve()
+        root = self.folder / "root"
+        (root / "boot" / "x").mkdir(parents=True)
+        (self.folder / "secret").write_bytes(b"secret")
+        (root / "snponly.efi").write_bytes(INITRD)
+        (root / "boot" / "x" / "BOOTX64.EFI").write_bytes(KERNEL)
+        (root / "out").symlink_to("../secret")
+        (root / ".hidden").write_bytes(b"secret")
+        os.mkfifo(root / "fifo")
+        packaged = {"undionly.kpxe": (str(root / "boot" / "x" / "BOOTX64.EFI"),), "ipxe.efi": ("/nonexistent",)}
+        port = await self.serve(tree=Tree(str(root), reactor, packaged=packaged))
+        self.client = await self.connect(port)
+
+    async def test_edk2(self) -> None:
+        """H19, H29: the firmware of a UEFI machine asks for the size, then for the octets, on one connection."""
+        fields = ("Accept: */*", "User-Agent: UefiHttpBoot/1.0")
+        for path, octets in (("/loaders/snponly.efi", INITRD), ("/loaders/boot/x/BOOTX64.EFI", KERNEL)):
+            head = await self.client.ask(get(path, *fields, method="HEAD"))
+            whole = await self.client.ask(get(path, *fields))
+            self.assertFalse(self.client.lost, path)
+            self.assertEqual(head.headers.pop("Date")[:3], whole.headers.pop("Date")[:3])
+            self.assertEqual((head.status, head.headers, head.body), (200, whole.headers, b""), path)
+            self.assertEqual((whole.status, whole.body), (200, octets), path)
+            self.assertEqual(
+                {name: head.headers[name] for name in ("Content-Type", "Content-Length", "ETag", "Accept-Ranges")},
+                {
+                    "Content-Type": "application/efi",
+                    "Content-Length": str(len(octets)),
+                    "ETag": f'"{hashlib.sha256(octets).hexdigest()}"',
+                    "Accept-Ranges": "bytes",
+                },
+                path,
+            )
+        self.assertEqual([type(outcome) for outcome in self.outcomes], [Served] * 4)
+        self.assertIn(" HEAD /loaders/snponly.efi 200 0 octets in ", self.lines()[0])
+
+    async def test_ranges(self) -> None:
+        """A download that broke is resumed, as one of a part is; a condition that still holds costs no octets."""
+        part = await self.client.ask(get("/loaders/snponly.efi", "Range: bytes=1000-1009"))
+        self.assertEqual((part.status, part.body), (206, INITRD[1000:1010]))
+        again = await self.client.ask(get("/loaders/snponly.efi", f"If-None-Match: {part.headers['ETag']}"))
+        self.assertEqual((again.status, again.body), (304, b""))
+
+    async def test_packaged(self) -> None:
+        """iPXE can have a loader of the system's too; of one that is missing it is said how to get it."""
+        loader = await self.client.ask(get("/loaders/undionly.kpxe", "User-Agent: iPXE/1.21.1"))
+        self.assertEqual((loader.status, loader.body), (200, KERNEL))
+        self.assertEqual(loader.headers["Content-Type"], "application/octet-stream")
+        missing = await self.client.ask(get("/loaders/ipxe.efi"))
+        self.assertEqual(missing.status, 404)
+        self.assertIn(b"apt-get install ipxe", missing.body)
+
+    async def test_h33_no_way_out(self) -> None:
+        """Nothing but what is in the tree; the connection stays, and the reason is in the log."""
+        for path, reason in (
+            ("/loaders", "it is the name of a folder"),
+            ("/loaders/", "it is the name of a folder"),
+            ("/loaders/boot", "it is a folder"),
+            ("/loaders/snponly.efi/", "it is the name of a folder"),
+            ("/loaders/none", "there is no such file"),
+            ("/loaders/out", "it is a link that leads out of the folder"),
+            ("/loaders/.hidden", "what begins with a dot is hidden"),
+            ("/loaders/fifo", "it is not a regular file"),
+            ("/loaders//etc/passwd", "there is no such file"),
+            ("/loaders/%e2%80%a6", "there is no such file"),
+            ("/loaders/" + "x" * 300, "the name is too long"),
+            ("//loaders/snponly.efi", "there is nothing here"),
+        ):
+            response = await self.client.ask(get(path))
+            self.assertEqual((response.status, response.body.decode()), (404, f"{reason}\n"), path)
+            self.assertTrue(self.lines()[-1].endswith(f" 404 {reason}"), path)
+        squeezed = await self.client.ask(get("/loaders//snponly.efi"))
+        self.assertEqual((squeezed.status, squeezed.body), (200, INITRD), "shim doubles slashes")
+        port = self.service.port
+        assert port is not None
+        for path in (
+            "/loaders/../secret",
+            "/loaders/%2e%2e/secret",
+            "/loaders/..%2fsecret",
+            "/loaders/boot/..\\..\\secret",
+            "/loaders/%00",
+            "/loaders/boot%5cx",
+        ):
+            client = await self.connect(port)
+            response = await client.ask(get(path))
+            self.assertEqual(response.status, 400, path)
+            self.assertNotIn(b"secret\n", response.body, path)
 
 
 class FolderTests(HttpCase):
@@ -299,7 +339,7 @@ class FolderTests(HttpCase):
                 both.callback(None)
 
         # Files have to lie still for a while: here they already have.
-        library = Library(str(root), self.mktemp(), reactor, report, wall=lambda: time.time() + 60)
+        library = Library([str(root)], self.mktemp(), reactor, report, wall=lambda: time.time() + 60)
         library.startService()
         self.addCleanup(library.stopService)
         client = await self.connect(await self.serve(library))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tomllib
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.endpoints import serverFromString
@@ -9,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.config import build
+from pixelboot.config import ConfigError, Words, build, dump
 from pixelboot.http.settings import HttpSettings, listening_port
 
 PORTS = [
@@ -44,7 +46,36 @@ class HttpSettingsTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """Nothing said: a port that needs no root, and the folder in the state."""
-        self.assertEqual(build(HttpSettings, {}), HttpSettings(listen="tcp:8080", root=""))
+        self.assertEqual(build(HttpSettings, {}), HttpSettings(listen="tcp:8080", root=(), ranges=True))
+
+    def test_folders(self) -> None:
+        """One folder, several in a list, or several behind one another on the command line."""
+        for root, folders in (
+            ("", ()),
+            ("/a", ("/a",)),
+            ("/a,b", ("/a,b",)),
+            (["/a"], ("/a",)),
+            (["/a", "/b"], ("/a", "/b")),
+            ([], ()),
+            (Words(""), ()),
+            (Words("/a"), ("/a",)),
+            (Words("/a,/b"), ("/a", "/b")),
+        ):
+            settings = build(HttpSettings, {"root": root})
+            self.assertEqual(settings.root, folders, root)
+            self.assertEqual(build(HttpSettings, tomllib.loads(dump(settings))), settings, root)
+
+    def test_refused(self) -> None:
+        """What is no folder, and what is no switch."""
+        for document, message in (
+            ({"root": 5}, "root = 5: must be a folder, or a list of folders"),
+            ({"root": ["/a", ""]}, 'root = ["/a", ""]: must be a folder, or a list of folders (not empty)'),
+            ({"root": ["/a", ["/b"]]}, 'root = ["/a", ["/b"]]: must be a folder, or a list of folders'),
+            ({"root": {"a": "b"}}, 'root = {a = "b"}: must be a folder, or a list of folders'),
+            ({"ranges": "yes"}, 'ranges = "yes": must be true or false'),
+        ):
+            error = self.assertRaises(ConfigError, build, HttpSettings, document)
+            self.assertEqual(str(error), message)
 
 
 class ListeningPortTests(SynchronousTestCase):

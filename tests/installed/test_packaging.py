@@ -56,7 +56,7 @@ class Installed(SynchronousTestCase):
     def check(self, home: Path) -> None:
         """twistd lists our services, the code comes from `home`, and the command runs."""
         listed = {line.split()[0] for line in run(self.python, "-c", TWISTD, "--help").splitlines() if line.split()}
-        self.assertLessEqual({"pixelboot", "pixelboot-dhcp", "pixelboot-http"}, listed)
+        self.assertLessEqual({"pixelboot", "pixelboot-dhcp", "pixelboot-tftp", "pixelboot-http"}, listed)
         for path in run(self.python, "-c", WHERE).split():
             self.assertTrue(Path(path).is_relative_to(home), f"{path} is not in {home}")
         self.assertIn("pixelboot", run(self.folder / "venv" / "bin" / "pixelboot", "--help"))

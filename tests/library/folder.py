@@ -39,9 +39,10 @@ class FolderCase(TestCase):
         self.library.startService()
         self.addCleanup(self.stop)
 
-    def make(self) -> Library:
+    def make(self, *more: Path) -> Library:
+        """A library over the folder, and over `more` behind it."""
         return Library(
-            str(self.root),
+            [str(folder) for folder in (self.root, *more)],
             str(self.cache),
             reactor,
             self.report,

@@ -10,7 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.catalog import LARGEST_PICTURE, Seen, Stamp, Unreadable, identify, look, open_picture
+from pixelboot.library.catalog import (
+    LARGEST_PICTURE,
+    Seen,
+    Stamp,
+    Survey,
+    Unreadable,
+    identify,
+    look,
+    open_picture,
+    survey,
+)
+from pixelboot.library.outcomes import ContainerShadowed, FolderUnreadable
 
 
 class TestIdentify(SynchronousTestCase):
@@ -70,7 +81,7 @@ class TestFolder(SynchronousTestCase):
         found = look(str(self.root))
         self.assertEqual([seen.file_name for seen in found], ["a.rts.png", "b.rts.png"])
         stamp = Stamp(status.st_dev, status.st_ino, 9, status.st_mtime_ns, status.st_ctime_ns)
-        self.assertEqual(found[0], Seen("a.rts.png", stamp))
+        self.assertEqual(found[0], Seen(str(self.root), "a.rts.png", stamp))
         self.assertEqual(stamp.changed_at, status.st_ctime_ns / 1e9)
         self.assertEqual(self.read("a.rts.png"), b"a.rts.png")
 
@@ -140,3 +151,52 @@ class TestFolder(SynchronousTestCase):
     def test_a_folder_that_is_not_there(self) -> None:
         self.assertRaises(OSError, look, str(self.root / "none"))
         self.assertRaises(Unreadable, open_picture, str(self.root / "none"), "x.rts.png")
+
+
+class TestSurvey(SynchronousTestCase):
+    """Several folders as one."""
+
+    def setUp(self) -> None:
+        self.roots = [str(Path(self.mktemp()).resolve()) for _ in range(3)]
+        for root in self.roots:
+            os.mkdir(root)
+
+    def put(self, number: int, name: str) -> None:
+        (Path(self.roots[number]) / name).write_bytes(f"{number} {name}".encode())
+
+    def folders(self, found: Survey) -> dict[str, int]:
+        return {name: self.roots.index(seen.folder) for name, seen in found.seen.items()}
+
+    def test_the_first_counts(self) -> None:
+        """Also where its file is of no use: nobody wonders why another one boots."""
+        for number, name in ((2, "a.rts.png"), (1, "b.rts.png"), (2, "b.rts.png"), (0, "c.rts.png"), (1, "c.rts.png")):
+            self.put(number, name)
+        os.mkfifo(Path(self.roots[0]) / "a.rts.png")
+        found = survey(self.roots, ())
+        self.assertEqual(self.folders(found), {"a.rts.png": 0, "b.rts.png": 1, "c.rts.png": 0})
+        self.assertEqual(found.seen["a.rts.png"].problem, "it is not a regular file")
+        self.assertTrue(found.complete)
+        self.assertEqual(
+            found.complaints,
+            {
+                ContainerShadowed("a.rts.png", self.roots[2], self.roots[0]),
+                ContainerShadowed("b.rts.png", self.roots[2], self.roots[1]),
+                ContainerShadowed("c.rts.png", self.roots[1], self.roots[0]),
+            },
+        )
+        self.assertEqual(self.folders(survey(self.roots[::-1], ())), {"a.rts.png": 2, "b.rts.png": 2, "c.rts.png": 1})
+
+    def test_a_folder_that_is_gone(self) -> None:
+        """What was known of it stays as it was; the other folders are as they are now."""
+        for number, name in ((0, "a.rts.png"), (1, "a.rts.png"), (1, "b.rts.png"), (2, "c.rts.png")):
+            self.put(number, name)
+        before = survey(self.roots, ())
+        os.rename(self.roots[0], self.roots[0] + "-aside")
+        os.unlink(Path(self.roots[2]) / "c.rts.png")
+        found = survey(self.roots, before.seen.values())
+        self.assertEqual(self.folders(found), {"a.rts.png": 0, "b.rts.png": 1})
+        self.assertEqual(found.seen["a.rts.png"], before.seen["a.rts.png"])
+        self.assertFalse(found.complete)
+        lost = FolderUnreadable(self.roots[0], "No such file or directory")
+        self.assertEqual(found.complaints, {lost, ContainerShadowed("a.rts.png", self.roots[1], self.roots[0])})
+        self.assertEqual(self.folders(survey(self.roots, ())), {"a.rts.png": 1, "b.rts.png": 1})

@@ -31,6 +31,25 @@ class TestFilePayload(SynchronousTestCase):
         for offset, size, octets in ((0, 3, b"012"), (8, 5, b"89"), (10, 5, b""), (99, 5, b""), (4, 0, b"")):
             self.assertEqual(payload.read(offset, size), octets, f"{size} from {offset}")
 
+    def test_a_digest_that_is_made_later(self) -> None:
+        """It is asked for once, of the open file in the state in which it was opened."""
+        asked: list[tuple[int, Stamp]] = []
+        found: Deferred[str] = Deferred()
+
+        async def digest(descriptor: int, stamp: Stamp) -> str:
+            asked.append((descriptor, stamp))
+            return await found
+
+        descriptor = os.open(self.path, os.O_RDONLY)
+        payload = FilePayload(descriptor, "image/png", 12.5, digest)
+        self.addCleanup(payload.close)
+        first = Deferred.fromCoroutine(payload.etag())
+        self.assertNoResult(first)
+        found.callback("cd" * 32)
+        self.assertEqual(self.successResultOf(first), f'"{"cd" * 32}"')
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(payload.etag())), f'"{"cd" * 32}"')
+        self.assertEqual(asked, [(descriptor, Stamp.of(os.stat(self.path)))])
+
     def test_a_replaced_file_is_another_one(self) -> None:
         other = Path(self.mktemp())
         other.write_bytes(b"abc")

@@ -14,7 +14,13 @@ from twisted.trial.unittest import TestCase
 
 import pixelboot
 from pixelboot.library import library
-from pixelboot.library.outcomes import ContainerGone, ContainerPostponed, ContainerReady, FolderUnreadable
+from pixelboot.library.outcomes import (
+    ContainerGone,
+    ContainerPostponed,
+    ContainerReady,
+    ContainerShadowed,
+    FolderUnreadable,
+)
 from tests.container.pictures import container, header, picture
 from tests.library.folder import FolderCase, reactor
 
@@ -306,6 +312,40 @@ class TestLibrary(FolderCase):
         self.root.rename(aside)
         self.assertEqual(await self.settle(), [lost], "and again")
         aside.rename(self.root)
+
+    async def test_several_folders(self) -> None:
+        """They are one library: the first with a name has it, the others are told of once; one may go for a while."""
+        other = Path(self.mktemp()).resolve()
+        other.mkdir()
+        await self.stop()
+        missing = other.with_name("missing")
+        self.library = self.make(other, missing, other)
+        self.library.startService()
+        (other / "a.rts.png").write_bytes(OTHER)
+        (other / "b.rts.png").write_bytes(OTHER)
+        self.put("a.rts.png", GOOD)
+        shadowed = ContainerShadowed("a.rts.png", str(other), str(self.root))
+        absent = FolderUnreadable(str(missing), "No such file or directory")
+        outcomes = await self.settle()
+        self.assertEqual([each for each in outcomes if not isinstance(each, ContainerReady)], [shadowed, absent])
+        self.assertEqual([each.id for each in self.library.containers], ["a", "b"])
+        self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+        self.assertEqual(await self.octets(await self.library.picture("b.rts.png")), OTHER)
+        self.assertEqual(await self.settle(), [], "once")
+
+        aside = other.with_name("aside")
+        other.rename(aside)
+        (self.root / "a.rts.png").unlink()
+        lost = FolderUnreadable(str(other), "No such file or directory")
+        self.assertEqual(await self.settle(), [lost, ContainerGone("a.rts.png")])
+        self.assertEqual([each.id for each in self.library.containers], ["b"], "still on offer")
+        aside.rename(other)
+        (outcome,) = await self.settle()
+        self.assertIsInstance(outcome, ContainerReady)
+        self.assertEqual(await self.octets(await self.library.picture("a.rts.png")), OTHER, "now the other counts")
+        self.put("a.rts.png", GOOD)
+        await self.settle()
+        self.assertEqual(await self.octets(await self.library.picture("a.rts.png")), GOOD, "and the first again")
 
     async def test_permissions(self) -> None:
         self.put("a.rts.png", GOOD)

@@ -9,6 +9,7 @@ from pixelboot.library.outcomes import (
     ContainerGone,
     ContainerPostponed,
     ContainerReady,
+    ContainerShadowed,
     FolderUnreadable,
 )
 from pixelboot.outcome import Outcome
@@ -35,6 +36,11 @@ class TestOutcomes(SynchronousTestCase):
                 "x.rts.png cannot be decoded now, later again: no\\nroom",
             ),
             (ContainerGone("\u202ex.rts.png"), "library.ContainerGone", "\\u202ex.rts.png is gone"),
+            (
+                ContainerShadowed("x\n.rts.png", "/b", "/a"),
+                "library.ContainerShadowed",
+                "x\\n.rts.png in /b is not offered: there is one in /a",
+            ),
             (FolderUnreadable("/srv", "gone"), "library.FolderUnreadable", "the folder /srv cannot be read: gone"),
         ]
         for outcome, counter, line in cases:

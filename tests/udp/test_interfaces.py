@@ -7,7 +7,8 @@ from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.udp.interfaces import interfaces
+from pixelboot.udp import interfaces as interfaces_module
+from pixelboot.udp.interfaces import default_interface, interfaces
 
 
 class InterfacesTests(SynchronousTestCase):
@@ -32,3 +33,37 @@ class InterfacesTests(SynchronousTestCase):
         for address in found:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((str(address), 0))
+
+
+class DefaultTests(SynchronousTestCase):
+    """The interface of the default route."""
+
+    HEAD = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n"
+
+    def routed(self, *rows: str) -> str:
+        """The answer, if the kernel's table had these rows."""
+        path = self.mktemp()
+        with open(path, "w", encoding="ascii") as table:
+            table.write(self.HEAD + "".join(f"{row}\t0\t0\t0\n" for row in rows))
+        self.patch(interfaces_module, "ROUTES", path)
+        return default_interface()
+
+    def test_the_lowest_metric(self) -> None:
+        """Of several; a route that is down, or leads to some network only, is none."""
+        near = "br0\t00004D0A\t00000000\t0001\t0\t0\t0\t00FFFFFF"
+        slow, quick = (
+            f"{name}\t00000000\t0100000A\t0003\t0\t0\t{m}\t00000000" for name, m in (("wl0", 600), ("e0", 100))
+        )
+        down = "ppp0\t00000000\t00000000\t0000\t0\t0\t0\t00000000"
+        self.assertEqual(self.routed(near, slow, down, quick), "e0")
+        self.assertEqual(self.routed(near, down), "")
+        self.assertEqual(self.routed(), "")
+
+    def test_this_machine(self) -> None:
+        """The kernel's table can be read, and names an interface that there is, or none."""
+        self.assertIn(default_interface(), {"", *interfaces()})
+
+    def test_no_table(self) -> None:
+        """A kernel without one has no default route."""
+        self.patch(interfaces_module, "ROUTES", "/nonexistent")
+        self.assertEqual(default_interface(), "")

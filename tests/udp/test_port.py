@@ -24,6 +24,7 @@ reactor = cast("Any", _reactor)
 HERE = IPv4Address("127.0.0.1")
 ALSO_HERE = IPv4Address("127.0.0.2")
 EVERYBODY = IPv4Address("255.255.255.255")
+ALL_OF_LOOPBACK = IPv4Address("127.255.255.255")
 NOT_OURS = IPv4Address("192.0.2.254")
 CARD = HardwareAddress.parse("02:aa:00:00:00:01")
 
@@ -52,6 +53,22 @@ class OpenSocketTests(SynchronousTestCase):
     def test_no_such_interface(self) -> None:
         """An interface that has gone is an error."""
         self.assertEqual(self.refused(Interface("gone0", 999, ()), 0), errno.ENODEV)
+
+    def test_not_our_address(self) -> None:
+        """Nor can a server listen at an address that this machine has not."""
+        before = descriptors()
+        error = self.assertRaises(OSError, open_socket, None, 0, NOT_OURS)
+        assert isinstance(error, OSError)
+        self.assertEqual((error.errno, descriptors()), (errno.EADDRNOTAVAIL, before))
+
+    def test_broadcast(self) -> None:
+        """Only a socket of one interface may send to everybody."""
+        with open_socket(interfaces()["lo"], 0) as bound, open_socket(None, 0) as free:
+            bound.sendto(b"x", (str(EVERYBODY), 9))
+            for address in (EVERYBODY, ALL_OF_LOOPBACK):
+                error = self.assertRaises(OSError, free.sendto, b"x", (str(address), 9))
+                assert isinstance(error, OSError)
+                self.assertEqual(error.errno, errno.EACCES)
 
     def test_mode(self) -> None:
         """The socket never blocks the reactor and is not handed to child processes."""
@@ -126,9 +143,9 @@ class ReceiveTests(PortCase):
         self.assertEqual(
             self.arrived,
             [
-                (b"127.0.0.1", Arrival("lo", HERE, HERE, port, 1234.5)),
-                (b"127.0.0.2", Arrival("lo", ALSO_HERE, HERE, port, 1234.5)),
-                (b"all", Arrival("lo", HERE, HERE, self.number, 1234.5)),
+                (b"127.0.0.1", Arrival("lo", HERE, self.number, HERE, port, 1234.5)),
+                (b"127.0.0.2", Arrival("lo", ALSO_HERE, self.number, HERE, port, 1234.5)),
+                (b"all", Arrival("lo", HERE, self.number, HERE, self.number, 1234.5, True)),
             ],
         )
 
@@ -259,6 +276,47 @@ class SendTests(PortCase):
         self.assertRaises(OSError, gone.send, b"x", self.to(HERE, HERE))
         self.port.send(b"good", self.to(HERE, HERE))
         self.assertEqual(self.client.recv(100), b"good")
+
+
+class AnyInterfaceTests(PortCase):
+    """A port that belongs to no interface."""
+
+    def reopen(self, address: str) -> None:
+        """Take another port instead of the one on the loopback interface."""
+        self.port.stop()
+        self.port = UdpPort(reactor, open_socket(None, 0, IPv4Address(address)), None, lambda: 1234.5)
+        self.addCleanup(self.port.stop)
+        self.number = self.port.number
+
+    async def test_arrival(self) -> None:
+        """It is told by which interface and at which address a datagram arrived, and answers from there."""
+        self.reopen("0.0.0.0")
+        port = self.client.getsockname()[1]
+        for address in (HERE, ALSO_HERE, ALL_OF_LOOPBACK):
+            self.client.sendto(b"hello", (str(address), self.number))
+        await self.start(3)
+        self.assertEqual(
+            [arrival for _, arrival in self.arrived],
+            [
+                Arrival("lo", HERE, self.number, HERE, port, 1234.5),
+                Arrival("lo", ALSO_HERE, self.number, HERE, port, 1234.5),
+                Arrival("lo", HERE, self.number, HERE, port, 1234.5, True),
+            ],
+        )
+        for _, arrival in self.arrived:
+            self.port.send(b"answer", self.to(HERE, arrival.local))
+            self.assertEqual(self.client.recvfrom(100), (b"answer", (str(arrival.local), self.number)))
+
+    async def test_one_address(self) -> None:
+        """A port at one address hears what is sent to that one alone."""
+        self.reopen(str(ALSO_HERE))
+        self.assertEqual((self.port.address, str(self.port)), (ALSO_HERE, f"127.0.0.2 udp {self.number}"))
+        for address in (HERE, ALL_OF_LOOPBACK, ALSO_HERE):
+            self.client.sendto(str(address).encode(), (str(address), self.number))
+        await self.start(1)
+        await self.turns(3)
+        self.assertEqual([octets for octets, _ in self.arrived], [b"127.0.0.2"])
+        self.assertEqual(self.port.problem, "")
 
 
 class ProblemTests(PortCase):

@@ -15,18 +15,30 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot import __version__
-from pixelboot.dhcp.service import DhcpService, OpenStore
+from pixelboot.dhcp.proxy.service import ProxyService
+from pixelboot.dhcp.server.service import DhcpService, OpenStore
 from pixelboot.http.service import HttpService
 from pixelboot.library.library import Library
+from pixelboot.library.tree import Absent
 from pixelboot.outcome import Outcome
-from pixelboot.site import Site, load
+from pixelboot.payload import Payload
+from pixelboot.site import Site, load, read
+from pixelboot.tftp.service import TftpService
 from pixelboot.udp.interfaces import interfaces
 from pixelboot.udp.port import UdpPort, open_socket
-from pixelboot.view.status import Status, describe_dhcp, describe_http, describe_process
+from pixelboot.view.status import (
+    Status,
+    describe_dhcp,
+    describe_http,
+    describe_process,
+    describe_proxy,
+    describe_tftp,
+)
 from tests.dhcp.lan import SUBNET, Lan, address, scope
-from tests.dhcp.test_service import OpenLeases
+from tests.dhcp.server.test_service import OpenLeases
 from tests.http.shelf import Shelf
 from tests.http.shelf import site as boot_site
+from tests.running import free_udp_port
 
 reactor = cast("Any", _reactor)
 
@@ -133,6 +145,45 @@ class DhcpTests(TestCase):
         return list(leases)
 
 
+class ProxyTests(TestCase):
+    """`describe_proxy`."""
+
+    async def test_ports(self) -> None:
+        """Both ports stand in the line; why nothing can arrive there, too."""
+        lo = interfaces()["lo"]
+        ports = [UdpPort(reactor, open_socket(lo, 0), lo, lambda: 0.0) for _ in range(2)]
+        service = ProxyService(ports, lambda *_: self.fail(), self.fail, Clock())
+        service.startService()
+        self.addCleanup(service.stopService)
+        listening = f"lo udp {ports[0].number}, {ports[1].number}"
+        (line,) = (await describe_proxy(service))["services"]
+        about = "says what to boot, gives no addresses"
+        self.assertEqual(line, {"name": "proxydhcp", "listening": listening, "about": about})
+        self.patch(UdpPort, "problem", "lo is gone")
+        (line,) = (await describe_proxy(service))["services"]
+        self.assertEqual(line["about"], "answers nobody: lo is gone")
+
+
+class TftpTests(TestCase):
+    """`describe_tftp`."""
+
+    async def test_transfers(self) -> None:
+        """What is served; the port is the one that is listened on."""
+
+        async def nothing(name: str) -> Payload:
+            raise Absent(name)
+
+        settings = read({"tftp": {"port": free_udp_port(), "address": "127.0.0.1"}}).tftp
+        service = TftpService(reactor, settings, nothing, self.fail, lambda address: None, lambda: 0.0)
+        service.listen()
+        service.startService()
+        self.addCleanup(service.stopService)
+        for root, serves in (("/r", "/r and the packaged loaders"), ("", "the packaged loaders")):
+            (line,) = (await describe_tftp(service, root))["services"]
+            about = f"0 transfers, serves {serves}"
+            self.assertEqual(line, {"name": "tftp", "listening": f"udp {settings.port}", "about": about})
+
+
 class HttpTests(TestCase):
     """`describe_http`."""
 
@@ -142,7 +193,7 @@ class HttpTests(TestCase):
         self.root = os.path.abspath(self.mktemp())
         os.makedirs(self.root)
         self.outcomes: list[Outcome] = []
-        self.library = Library(self.root, os.path.abspath(self.mktemp()), reactor, self.outcomes.append)
+        self.library = Library([self.root], os.path.abspath(self.mktemp()), reactor, self.outcomes.append)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.service = HttpService(endpoint, boot_site(Shelf(), self.outcomes, Clock()))
         self.site: Site = load(None, {("http", "root"): self.root, ("http", "listen"): "tcp:0"}, {})

@@ -1,7 +1,7 @@
 """The names under which ``twistd`` knows pixelboot.
 
-twistd imports every plugin file to list it, so this one imports nothing of ours: it names `pixelboot.tap` as text,
-and that is imported only for the service that is asked for.  Neither this folder nor the one above has an
+twistd imports every plugin file to list it, so this one imports nothing of ours: it names modules of `pixelboot.tap` as
+text, and they are imported only for the service that is asked for.  Neither this folder nor the one above has an
 ``__init__.py``: Twisted's own package takes them in.
 """
 
@@ -29,16 +29,17 @@ class Part:
     @property
     def options(self) -> type[Options]:
         """The class that reads the command line."""
-        options: type[Options] = getattr(import_module("pixelboot.tap"), self._options)
+        options: type[Options] = getattr(import_module("pixelboot.tap.options"), self._options)
         return options
 
     @property
     def makeService(self) -> Callable[[Options], IService]:
         """What makes the service of the options that were read."""
-        maker: Callable[[Options], IService] = getattr(import_module("pixelboot.tap"), self._maker)
+        maker: Callable[[Options], IService] = getattr(import_module("pixelboot.tap.twistd"), self._maker)
         return maker
 
 
-everything = Part("pixelboot", "Options", "makeService", "Boot machines from pictures: DHCP and HTTP in one process.")
+everything = Part("pixelboot", "Options", "makeService", "Boot machines from pictures: DHCP, TFTP and HTTP at once.")
 dhcp = Part("pixelboot-dhcp", "DhcpOptions", "makeDhcpService", "The DHCP server of pixelboot, alone.")
+tftp = Part("pixelboot-tftp", "TftpOptions", "makeTftpService", "The TFTP server of pixelboot, alone.")
 http = Part("pixelboot-http", "HttpOptions", "makeHttpService", "The HTTP server of pixelboot, alone.")

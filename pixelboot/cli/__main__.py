@@ -1,8 +1,0 @@
-"""``python -m pixelboot.cli`` is the ``pixelboot`` command."""
-
-import sys
-
-from pixelboot.cli import main
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,242 @@
+"""What an exchange can come to, told in one line each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import ClassVar
+
+from pixelboot.boot.machine import Machine
+from pixelboot.boot.policy import Assignment
+from pixelboot.leases.lease import Lease
+from pixelboot.outcome import Outcome, Severity, printable
+
+
+@dataclass(frozen=True, slots=True)
+class DhcpOutcome(Outcome):
+    """The end of one DHCP exchange."""
+
+    service: ClassVar[str] = "dhcp"
+
+    machine: Machine
+    """Who asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offered(DhcpOutcome):
+    """An OFFER was made."""
+
+    lease: Lease
+    """What is held for the machine."""
+
+    assignment: Assignment
+    """What it was told to boot."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        boots = _to_boot(self.assignment)
+        return f"{self.machine} ({self.machine.kind}) offered {self.lease.address}{boots}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound(DhcpOutcome):
+    """An ACK gave or prolonged a lease."""
+
+    lease: Lease
+    """The lease, which is on disk."""
+
+    seconds: float
+    """How long it lasts."""
+
+    renewed: bool
+    """Whether the machine had the address before."""
+
+    assignment: Assignment
+    """What it was told to boot."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        verb = "keeps" if self.renewed else "has"
+        name = f" as {printable(self.lease.hostname, 64)}" if self.lease.hostname else ""
+        boots = _to_boot(self.assignment)
+        return f"{self.machine} {verb} {self.lease.address} for {self.seconds:.0f} s{name}{boots}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(DhcpOutcome):
+    """A NAK was sent."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    reason: str
+    """Why."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} refused: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted(DhcpOutcome):
+    """There was no address left to offer."""
+
+    severity: ClassVar[Severity] = "error"
+
+    network: str
+    """The subnet whose pool is used up."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} gets no address: the pool of {self.network} is used up"
+
+
+@dataclass(frozen=True, slots=True)
+class Declined(DhcpOutcome):
+    """A machine found its address in use; it rests now."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    lease: Lease
+    """The address and until when it rests."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} declined {self.lease.address}: somebody else uses it; it is not given out for a while"
+
+
+@dataclass(frozen=True, slots=True)
+class Released(DhcpOutcome):
+    """A machine gave its address back."""
+
+    lease: Lease
+    """The lease that ended."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} released {self.lease.address}"
+
+
+@dataclass(frozen=True, slots=True)
+class Informed(DhcpOutcome):
+    """A machine with an address of its own was told the parameters."""
+
+    address: IPv4Address
+    """Its address."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} at {self.address} informed"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored(DhcpOutcome):
+    """There was no reply, as the protocol asks."""
+
+    what: str
+    """The message: ``DISCOVER``, ``REQUEST`` …"""
+
+    reason: str
+    """Why it was not answered."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} {self.what} not answered: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Proxied(DhcpOutcome):
+    """A machine that has its address from another server was told what to boot."""
+
+    boot_file: str
+    """What it was told to boot."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} ({self.machine.kind}) told to boot {self.boot_file}"
+
+
+@dataclass(frozen=True, slots=True)
+class Overheard(DhcpOutcome):
+    """A request that is for other servers was heard by the proxy."""
+
+    severity: ClassVar[Severity] = "debug"
+
+    what: str
+    """The message: ``DISCOVER``, ``REQUEST`` …"""
+
+    reason: str
+    """Why it is not for the proxy."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} {self.what} left to other servers: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(Outcome):
+    """A datagram was no request of a client."""
+
+    service: ClassVar[str] = "dhcp"
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 60.0
+
+    source: IPv4Address
+    """Who sent it."""
+
+    reason: str
+    """What is wrong with it."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"datagram from {self.source} dropped: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deaf(Outcome):
+    """The interface is no longer as it was when the server started; nothing is answered on it."""
+
+    service: ClassVar[str] = "dhcp"
+    severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 60.0
+
+    reason: str
+    """What has changed."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"no machine is answered: {self.reason}; restart pixelboot when it is as the settings say"
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored(DhcpOutcome):
+    """The lease could not be made durable, so nothing was answered."""
+
+    severity: ClassVar[Severity] = "error"
+
+    reason: str
+    """What the store said."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} not answered, its lease could not be written: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent(DhcpOutcome):
+    """The network did not take the reply."""
+
+    severity: ClassVar[Severity] = "error"
+
+    reason: str
+    """What the system said."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} not answered, the reply could not be sent: {printable(self.reason)}"
+
+
+def _to_boot(assignment: Assignment) -> str:
+    """What a machine was told to boot; what it wanted and did not get is told too."""
+    if assignment.boot_file:
+        return f", boots {assignment.boot_file}"
+    return f", boots nothing from here: {assignment.obstacle}" if assignment.obstacle else ""

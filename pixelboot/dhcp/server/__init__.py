@@ -1,0 +1,1 @@
+"""The address server: leases, and what to boot with them."""

@@ -1,0 +1,228 @@
+"""Every part of a site opened and put together."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from ipaddress import IPv4Address
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.python.failure import Failure
+
+from pixelboot.boot.memory import Memory
+from pixelboot.boot.policy import BootPolicy
+from pixelboot.config import ConfigError
+from pixelboot.dhcp.proxy.protocol import ProxyProtocol
+from pixelboot.dhcp.proxy.service import ProxyService
+from pixelboot.dhcp.server.compose import Scope
+from pixelboot.dhcp.server.protocol import DhcpProtocol
+from pixelboot.dhcp.server.service import DhcpService
+from pixelboot.http.channel import BootSite
+from pixelboot.http.exchange import Shared
+from pixelboot.http.resource import BootRoot
+from pixelboot.http.service import HttpService
+from pixelboot.http.settings import listening_port
+from pixelboot.leases.seam import LeaseStore
+from pixelboot.library.library import Library
+from pixelboot.library.names.packaged import remedy
+from pixelboot.library.tree import Tree
+from pixelboot.malformed import Malformed
+from pixelboot.report import Report
+from pixelboot.site import Site
+from pixelboot.state.lock import StateLock
+from pixelboot.state.sqlite import SqliteLeases
+from pixelboot.tap.examine import endpoint, examine, interface, tftp_root
+from pixelboot.tap.loaders import LoaderCheck
+from pixelboot.tap.server import Server
+from pixelboot.tftp.service import TftpService
+from pixelboot.udp.interfaces import Interface
+from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.view import status
+from pixelboot.view.api import control_resource
+
+EVERYTHING = frozenset({"dhcp", "tftp", "http"})
+"""The parts that ``twistd pixelboot`` is made of."""
+
+
+def build(site: Site, parts: frozenset[str], reactor: Any, end: Callable[[], object] | None = None) -> Server:
+    """Open all that the `parts` of this site need and put them together; `end` as `Server` takes it.
+
+    Raises `Malformed` for what the operator has to mend, and then leaves nothing open.
+    """
+    on = {"dhcp": site.dhcp.mode != "off", "tftp": site.tftp.enabled, "http": bool(site.http.listen)}
+    serving = {part for part in parts if on[part]}
+    if not serving:
+        off = " and ".join(f"{part} is off" for part in sorted(parts))
+        raise Malformed(f"there is nothing to serve: {off} (see dhcp.mode, tftp.enabled and http.listen)")
+    examine(site)
+    lock = StateLock.take(site.state)
+    with ExitStack() as undo:
+        undo.callback(lock.release)
+        report = Report(reactor, time.time, verbose=site.verbose)
+        server = Server(lock, report, reactor, end)
+        opened = _Parts(site, server, report, reactor, undo)
+        if "http" in serving:
+            opened.add_http()
+        if "tftp" in serving:
+            opened.add_tftp()
+        if "dhcp" in serving:
+            opened.add_dhcp()
+        opened.add_control()
+        undo.pop_all()
+    return server
+
+
+class _Parts:
+    """The parts of one server while they are put together."""
+
+    def __init__(self, site: Site, server: Server, report: Report, reactor: Any, undo: ExitStack) -> None:
+        self._site = site
+        self._server = server
+        self._report = report
+        self._memory = Memory()
+        self._reactor = reactor
+        self._undo = undo
+        self._tree = Tree(tftp_root(site), reactor)
+        # Where machines are sent; a process that serves no HTTP or TFTP itself sends them to the one that does.
+        self._http_port = listening_port(site.http.listen) or None
+        self._http_host: str | None = None
+        self._described: list[Callable[[], Awaitable[status.Status]]] = []
+
+    def add_dhcp(self) -> None:
+        """DHCP on its interface: the address server or the proxy, and port 4011 in any case."""
+        site, settings = self._site, self._site.dhcp
+        found = interface(site)
+        self._reachable_from(found)
+        # A proxy's machines have a name server of somebody else's; our own have those that we give them.
+        named = settings.mode != "server" or bool(settings.subnet[0].dns)
+        policy = BootPolicy(site.boot, self._http_port, site.tftp.enabled, self._tree.holds, remedy, named)
+        asked = self._udp(found, "dhcp.port", settings.port)
+        boot_server = self._udp(found, "dhcp.proxy_port", settings.proxy_port)
+        server = settings.mode == "server"
+        servers = frozenset(found.addresses)
+        proxy = ProxyProtocol(policy, self._memory, self._report, servers, settings.proxy_port, settings.address)
+        ports = [boot_server] if server else [asked, boot_server]
+        service = ProxyService(ports, proxy.received, self._report, self._reactor)
+        service.setServiceParent(self._server)
+        if site.tftp.enabled and site.boot.tftp_server is None:
+            LoaderCheck(site.boot.loaders, self._tree.holds, remedy).setServiceParent(self._server)
+        self._described.append(lambda: status.describe_proxy(service))
+        if server:
+            self._add_address_server(asked, policy, servers)
+
+    def _add_address_server(self, port: UdpPort, policy: BootPolicy, servers: frozenset[IPv4Address]) -> None:
+        site, settings = self._site, self._site.dhcp
+        subnet = settings.subnet[0]
+        scope = Scope(subnet, subnet.addresses(servers), servers, settings.address)
+
+        async def open_leases() -> SqliteLeases:
+            leases = await SqliteLeases.open(self._reactor, f"{site.state}/leases.sqlite", self._report)
+            # Leases live long: the garbage collector need not look at those of the start again and again.
+            gc.freeze()
+            return leases
+
+        def protocol(leases: LeaseStore) -> DhcpProtocol:
+            return DhcpProtocol(
+                scope, policy, leases, self._memory, self._report, settings.offer_time, settings.decline_time
+            )
+
+        service = DhcpService(port, open_leases, protocol, self._server.give_up, self._report, self._reactor, time.time)
+        service.setServiceParent(self._server)
+        self._described.append(lambda: status.describe_dhcp(service, scope))
+
+    def add_tftp(self) -> None:
+        """TFTP over the tree of loaders."""
+        settings = self._site.tftp
+        service = TftpService(self._reactor, settings, self._tree.open, self._report, self._memory.holder, time.time)
+        try:
+            service.listen()
+        except OSError as problem:
+            where = f"cannot be bound at {settings.address}: {_why(problem)}"
+            raise ConfigError("tftp.port", settings.port, where) from None
+        self._undo.callback(service.stopService)
+        service.setServiceParent(self._server)
+        self._described.append(lambda: status.describe_tftp(service, tftp_root(self._site)))
+
+    def add_http(self) -> None:
+        """The library and the tree, and HTTP over both."""
+        site = self._site
+        if not site.http.root:
+            _make_folder(site.roots[0])
+        library = Library(site.roots, f"{site.state}/cache", self._reactor, self._report)
+        shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
+        root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout)
+        service = HttpService(endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
+        self._listen(service, "http.listen", site.http.listen)
+        self._http_port, self._http_host = service.port, service.host
+        library.setServiceParent(self._server)
+        service.setServiceParent(self._server)
+        self._described.append(lambda: status.describe_http(service, library, site))
+
+    def add_control(self) -> None:
+        """The control channel.  A socket that is there was left by a process that ended without cleaning up."""
+        path = self._site.control
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+        except OSError as problem:
+            raise ConfigError("state", self._site.state, f"holds {path} already: {_why(problem)}") from None
+
+        async def described() -> status.Status:
+            whole = status.describe_process(self._site.state, self._server.uptime, self._report.counts)
+            for describe in self._described:
+                for key, rows in (await describe()).items():
+                    whole[key] += rows
+            return whole
+
+        resource = control_resource(described, self._server.end)
+        at = UNIXServerEndpoint(self._reactor, path, mode=0o600, wantPID=False)
+        service = HttpService(at, BootSite(resource, self._report, self._reactor))
+        service.name = "control"
+        self._listen(service, "state", self._site.state)
+        service.setServiceParent(self._server)
+
+    def _udp(self, found: Interface, key: str, number: int) -> UdpPort:
+        """A UDP port on the interface."""
+        try:
+            opened = open_socket(found, number)
+        except OSError as problem:
+            raise ConfigError(key, number, f"cannot be bound on {found.name}: {_why(problem)}") from None
+        port = UdpPort(self._reactor, opened, found, time.time)
+        self._undo.callback(port.stop)
+        return port
+
+    def _reachable_from(self, found: Interface) -> None:
+        """Machines on the interface are sent to HTTP and TFTP: these must not listen elsewhere alone."""
+        anywhere = {"0.0.0.0", "::"}
+        own = {*anywhere, *map(str, found.addresses)}
+        reach = f"must be at every address or one of {found.name}: the machines there are sent to it"
+        if self._http_host is not None and self._http_host not in own:
+            raise ConfigError("http.listen", self._site.http.listen, reach)
+        if self._site.tftp.enabled and self._site.boot.tftp_server is None and str(self._site.tftp.address) not in own:
+            raise ConfigError("tftp.address", str(self._site.tftp.address), reach)
+
+    def _listen(self, service: HttpService, key: str, value: str) -> None:
+        """Take the service's endpoint now; nobody is answered before the service starts."""
+        outcome: list[Failure | None] = []
+        Deferred.fromCoroutine(service.listen()).addBoth(outcome.append)
+        self._undo.callback(service.stopService)
+        failure = outcome[0] if outcome else Failure(TimeoutError("the endpoint takes its time"))
+        if failure is not None:
+            why = failure.getErrorMessage()
+            raise ConfigError(key, value, f"cannot be listened on: {why}")
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as problem:
+        raise Malformed(f"the folder {path} cannot be made: {_why(problem)}") from None
+
+
+def _why(problem: OSError) -> str:
+    return problem.strerror or str(problem)

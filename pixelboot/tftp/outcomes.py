@@ -1,0 +1,210 @@
+"""What came of a TFTP request: the outcomes, and how the end of a transfer becomes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from pixelboot.hwaddr import HardwareAddress
+from pixelboot.outcome import Outcome, Severity, pace, printable, quantity
+from pixelboot.tftp.transfer import Ending, ReadTransfer, Result
+
+
+@dataclass(frozen=True, slots=True)
+class _TftpOutcome(Outcome):
+    service: ClassVar[str] = "tftp"
+
+    machine: HardwareAddress | None
+    """Whose request it was, as far as anybody knows."""
+
+    peer: str
+    """The client's address as text."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} {self.peer} {self._what()}" if self.machine else f"{self.peer} {self._what()}"
+
+    def _what(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked(_TftpOutcome):
+    name: str
+    """The file's name as the client wrote it; untrusted."""
+
+    def _what(self) -> str:
+        return f"{printable(self.name)} {self._end()}"
+
+    def _end(self) -> str:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Transferred(_Asked):
+    octets: int
+    """What the client acknowledged, in octets as sent."""
+
+    seconds: float
+    """From the request to the end."""
+
+    blksize: int
+    """Octets of a block."""
+
+    windowsize: int
+    """Blocks sent before an ACK."""
+
+    retransmissions: int
+    """How many packets were sent again."""
+
+    def _amount(self) -> str:
+        return pace(self.octets, self.seconds)
+
+    def _terms(self) -> str:
+        window = f", windowsize {self.windowsize}" if self.windowsize > 1 else ""
+        again = f", {self.retransmissions} sent again" if self.retransmissions else ""
+        return f"blksize {self.blksize}{window}{again}"
+
+
+@dataclass(frozen=True, slots=True)
+class Served(_Transferred):
+    """The client has the whole file."""
+
+    def _end(self) -> str:
+        return f"{self._amount()}, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed(_Transferred):
+    """All was sent, but the client never acknowledged the last of it: it has gone on, or away.
+
+    `octets` and `seconds` are of all that was sent, and of the time until no more was expected.
+    """
+
+    def _end(self) -> str:
+        return f"{quantity(self.octets)} sent, the end not confirmed, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Probed(_Asked):
+    """The client wanted to know the options, most of all the size, and no more: every EDK2 does that."""
+
+    severity: ClassVar[Severity] = "debug"
+
+    def _end(self) -> str:
+        return "asked for its size only"
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut(_Transferred):
+    """The client fell silent."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    def _end(self) -> str:
+        return f"given up, the machine is silent; it had {self._amount()}, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted(_Transferred):
+    """The client broke off."""
+
+    severity: ClassVar[Severity] = "warn"
+
+    code: int
+    """The error code it sent."""
+
+    reason: str
+    """Its words; untrusted."""
+
+    def _end(self) -> str:
+        words = f" ({printable(self.reason)})" if self.reason else ""
+        return f"broken off by the machine with error {self.code}{words}; it had {self._amount()}, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(_Asked):
+    """The file could not be read; the client was told that there is no more."""
+
+    severity: ClassVar[Severity] = "error"
+
+    octets: int
+    """What the client had by then, in octets as sent."""
+
+    reason: str
+    """Why."""
+
+    def _end(self) -> str:
+        return f"cannot be read after {quantity(self.octets)}: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotFound(_Asked):
+    """There is no such file.  PXELINUX and GRUB ask for a dozen before they ask for one that is there."""
+
+    def _end(self) -> str:
+        return "is not there"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(_Asked):
+    """The request was answered with an ERROR: a file that is not served, a mode that is not known, a write."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 1.0
+
+    code: int
+    """The error code sent."""
+
+    reason: str
+    """Why."""
+
+    def _end(self) -> str:
+        return f"refused with error {self.code}: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Busy(_Asked):
+    """As many transfers run as are allowed: the request was not answered, and will be repeated."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+
+    transfers: int
+    """How many run."""
+
+    def _end(self) -> str:
+        return f"not answered: {self.transfers} transfers run already"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped(_TftpOutcome):
+    """What came was no request that could be answered."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 60.0
+
+    reason: str
+    """What was wrong."""
+
+    def _what(self) -> str:
+        return f"sent no request: {printable(self.reason)}"
+
+
+def concluded(transfer: ReadTransfer, ending: Ending, machine: HardwareAddress | None, peer: str) -> Outcome:
+    """The outcome of a transfer that has ended so."""
+    name, terms = transfer.name, transfer.terms
+    if ending.result is Result.PROBED:
+        return Probed(machine, peer, name)
+    if ending.result is Result.BROKEN:
+        return Broken(machine, peer, name, ending.octets, ending.reason)
+    account = (ending.octets, ending.seconds, terms.blksize, terms.windowsize, ending.retransmissions)
+    match ending.result:
+        case Result.DELIVERED:
+            return Served(machine, peer, name, *account)
+        case Result.UNCONFIRMED:
+            return Unconfirmed(machine, peer, name, *account)
+        case Result.TIMED_OUT:
+            return TimedOut(machine, peer, name, *account)
+        case Result.ABORTED:
+            return Aborted(machine, peer, name, *account, ending.code, ending.reason)

@@ -1,0 +1,164 @@
+"""Reception: what comes in is decoded or dropped, answered once, and one client does not hurt the next."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.boot.machine import Machine
+from pixelboot.boot.policy import Assignment
+from pixelboot.datagram import Destination
+from pixelboot.dhcp import wire
+from pixelboot.dhcp.outcomes import Deaf, Dropped, NotSent
+from pixelboot.dhcp.reception import MOST_AT_ONCE
+from pixelboot.dhcp.wire import MessageType
+from pixelboot.leases.seam import StoreFailed
+from tests.dhcp import captures
+from tests.dhcp.lan import (
+    SERVER,
+    STRANGER,
+    URL,
+    Gate,
+    Lan,
+    ProxyLan,
+    Wire,
+    address,
+    arrival,
+    discover,
+    renew,
+    say,
+    select,
+)
+
+PXE = {60: b"PXEClient:Arch:00007:UNDI:003000"}
+
+
+class FailingPolicy:
+    """Fails for one machine."""
+
+    async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
+        """See `Policy.assign`."""
+        if str(machine) == "02:aa:00:00:00:01":
+            raise ZeroDivisionError
+        return Assignment()
+
+
+class NoNetwork:
+    """What the system says when the cable is out."""
+
+    def send(self, octets: bytes, destination: Destination) -> None:
+        """See `pixelboot.dhcp.reception.Sender.send`."""
+        raise OSError(101, "Network is unreachable\nreally")
+
+
+class Seen:
+    """Remembers by which address of ours a policy was asked."""
+
+    def __init__(self) -> None:
+        self.servers: list[IPv4Address] = []
+
+    async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
+        """See `Policy.assign`."""
+        self.servers.append(server)
+        return Assignment(URL)
+
+
+class Dropping(SynchronousTestCase):
+    """What is no request of a client."""
+
+    def test_d02_d43_dropped(self) -> None:
+        """D02, D43, D47: no reply, one outcome with the sender's address and the reason, and the server lives."""
+        good = wire.encode(discover(1))
+        cases = (
+            ("nothing", b"", "too short"),
+            ("239 octets", good[:239], "too short"),
+            ("no cookie", good[:236] + bytes(64), "cookie"),
+            ("a reply", b"\2" + good[1:], "reply"),
+            ("our own kind of reply", captures.REFERENCE_OFFER, "reply"),
+            ("a length past the end", good[:240] + b"\x35\x01\x01\x0c\x40abc", "64 octets"),
+            ("BOOTP", wire.encode(say(None, 1)), "message type"),
+            ("type 0", wire.encode(say(None, 1, {53: b"\0"})), "message type"),
+            ("type 9", wire.encode(say(None, 1, {53: b"\x09"})), "message type"),
+            ("two types", wire.encode(say(None, 1, {53: b"\1\1"})), "message type"),
+            ("nobody", wire.encode(discover(1, hlen=0)), "client identifier"),
+        )
+        servers: tuple[Wire, ...] = (Lan(), ProxyLan())
+        for lan in servers:
+            for name, datagram, reason in cases:
+                outcome = lan.silence(datagram)
+                self.assertIsInstance(outcome, Dropped, name)
+                self.assertIn(reason, outcome.summary(), name)
+                self.assertIn("from 0.0.0.0", outcome.summary(), name)
+                self.assertEqual(outcome.counter(), "dhcp.Dropped")
+                self.assertGreater(outcome.rest, 0, "hostile input does not fill the log")
+            self.assertEqual(lan.ask(discover(1, PXE))[0].message_type, MessageType.OFFER)
+
+    def test_an_address_that_is_not_ours(self) -> None:
+        """The interface got another one: nothing that we would say of ourselves could be right."""
+        for lan in (Lan(), ProxyLan()):
+            outcome = lan.silence(discover(1, PXE), arrival(local=STRANGER))
+            self.assertIsInstance(outcome, Deaf)
+
+
+class Names(SynchronousTestCase):
+    """By which address we call ourselves."""
+
+    def test_d13_the_policy_is_asked_by_the_address_that_is_told(self) -> None:
+        """D13: the one that the client names, else the one that it reached, else what the settings say."""
+        second = address(2)
+        for told, named, reached, expected in (
+            (None, None, SERVER, SERVER),
+            (None, None, second, second),
+            (None, second, SERVER, second),
+            (None, STRANGER, second, second),
+            (second, None, SERVER, second),
+            (second, SERVER, SERVER, SERVER),
+        ):
+            policy = Seen()
+            options = PXE if named is None else {**PXE, 54: named.packed}
+            reply, way = ProxyLan(policy, told).ask(discover(1, options), reached)
+            case = f"{told} {named} {reached}"
+            self.assertEqual(policy.servers, [expected], case)
+            self.assertEqual((reply.address(54), reply.siaddr, way.source), (expected,) * 3, case)
+
+
+class Sound(SynchronousTestCase):
+    """Whatever happens to one exchange, the next is served."""
+
+    def test_a_mistake_in_the_policy(self) -> None:
+        """The same, before the store is asked anything."""
+        lan = Lan(policy=FailingPolicy())
+        lan.arrive(discover(1))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((lan.sent, lan.table.list()), ([], ()))
+        self.assertEqual(lan.offered(2), address(100))
+
+    def test_the_network_does_not_take_it(self) -> None:
+        """The lease stays, the client asks again; one outcome says what the system said."""
+        lan = Lan()
+        for request in (discover(1), select(1, address(100))):
+            lan.protocol.received(wire.encode(request), arrival(lan.now), NoNetwork())
+        self.assertEqual([type(outcome) for outcome in lan.outcomes], [NotSent, NotSent])
+        self.assertIn(r"Network is unreachable\nreally", lan.outcomes[-1].summary())
+        self.assertEqual(lan.ask(renew(1, address(100)))[0].message_type, MessageType.ACK)
+
+    def test_a_flood(self) -> None:
+        """So many may wait for the store; more are dropped and counted, and when it answers all goes on."""
+        gate = Gate()
+        lan = Lan(turn=gate)
+        datagram = wire.encode(select(1, address(100)))
+        for _ in range(MOST_AT_ONCE + 3):
+            lan.arrive(datagram)
+        self.assertEqual([type(outcome) for outcome in lan.outcomes], [Dropped] * 3)
+        self.assertEqual(len(gate.waiting), MOST_AT_ONCE)
+        waiting, gate.waiting = gate.waiting, []
+        for number, turn in enumerate(waiting):
+            if number % 2:
+                turn.callback(None)
+            else:
+                turn.errback(StoreFailed("no"))
+        self.assertEqual(len(lan.sent), MOST_AT_ONCE // 2)
+        for _ in range(MOST_AT_ONCE):
+            lan.arrive(b"")
+        self.assertEqual(lan.offered(2), address(101))

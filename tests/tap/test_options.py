@@ -1,0 +1,181 @@
+"""Tests of `pixelboot.tap.options`: what is typed becomes the settings of a site, or one line that says why not."""
+
+from __future__ import annotations
+
+import io
+import os
+import tomllib
+from contextlib import redirect_stdout
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.config import Declared, declared, dump
+from pixelboot.config import build as parse
+from pixelboot.site import Site
+from pixelboot.tap.options import DhcpOptions, HttpOptions, Options, TftpOptions
+from tests.running import folder_for
+
+VALUES: dict[str, object] = {
+    "state": "/s",
+    "verbose": True,
+    "boot.default": "debian",
+    "boot.timeout": 2.5,
+    "boot.tftp_server": "10.77.0.9",
+    "dhcp.mode": "server",
+    "dhcp.interface": "eno7",
+    "dhcp.address": "127.0.0.7",
+    "dhcp.port": 6767,
+    "dhcp.proxy_port": 6768,
+    "dhcp.offer_time": 31.0,
+    "dhcp.decline_time": 61.0,
+    "tftp.enabled": False,
+    "tftp.root": "/t",
+    "tftp.address": "127.0.0.8",
+    "tftp.port": 6969,
+    "tftp.blksize": 1024,
+    "tftp.windowsize": 8,
+    "tftp.refuse": "windowsize,tsize",
+    "tftp.timeout": 2.5,
+    "tftp.retries": 3,
+    "tftp.rollover": 1,
+    "tftp.transfers": 10,
+    "http.listen": "tcp:81",
+    "http.root": "/r,/q",
+    "http.ranges": False,
+}
+"""What to type for every setting but the loaders; none of it is the default."""
+
+
+def typed(setting: Declared) -> str:
+    """What to type for a setting: any name will do for a loader."""
+    return "http://a/b" if setting.key == "boot.loaders.ipxe" else str(VALUES.get(setting.key, "other/loader.bin"))
+
+
+SUBNET = '[[dhcp.subnet]]\nnetwork = "127.0.0.0/24"\npool = ["127.0.0.100-127.0.0.199"]\n'
+
+
+class OptionsTests(SynchronousTestCase):
+    """The command lines of the three plugins."""
+
+    def setUp(self) -> None:
+        self.folder = folder_for(self.addCleanup)
+        self.patch(os, "environ", {})
+
+    def file(self, text: str) -> str:
+        """A settings file."""
+        path = self.folder / f"{len(os.listdir(self.folder))}.toml"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    def test_every_setting_is_an_option(self) -> None:
+        """What is typed reaches its setting, under the name that the plugin has for it."""
+        parts = ((Options(), ""), (DhcpOptions(), "dhcp-"), (TftpOptions(), "tftp-"), (HttpOptions(), "http-"))
+        for options, part in parts:
+            words = ["--config", self.file(SUBNET)]
+            for setting in declared(Site):
+                option = setting.option.removeprefix(part)
+                if setting.kind.flag:
+                    words.append(f"--{option}" if VALUES[setting.key] else f"--no-{option}")
+                else:
+                    words += [f"--{option}", typed(setting)]
+            options.parseOptions(words)
+            got = {setting.key: tomllib.loads(dump(options.site)) for setting in declared(Site)}
+            for setting in declared(Site):
+                value = got[setting.key]
+                for name in setting.path:
+                    value = value[name]
+                expected = (
+                    setting.kind.show(setting.kind.parse(setting.kind.from_text(typed(setting))))
+                    if not setting.kind.flag
+                    else VALUES[setting.key]
+                )
+                self.assertEqual(value, expected, f"{part}{setting.key}")
+                self.assertNotEqual(value, setting.default, setting.key)
+
+    def test_a_switch_and_its_opposite(self) -> None:
+        """Both win over the file, and exclude each other."""
+        for text, word, ranges in (("true", "--no-http-ranges", False), ("false", "--http-ranges", True)):
+            options = Options()
+            options.parseOptions(["--config", self.file(f"[http]\nranges = {text}"), word])
+            self.assertEqual(options.site.http.ranges, ranges)
+        line = self.refused("--verbose", "--no-verbose")
+        self.assertEqual(line, "--verbose and --no-verbose exclude each other")
+
+    def test_who_wins(self) -> None:
+        """The command line over the file over the environment; what is relative is so to where we are now."""
+        os.environ["PIXELBOOT_STATE"] = "from/environ"
+        here = os.getcwd()
+        for words, state in (
+            ([], f"{here}/from/environ"),
+            (["-c", self.file('state = "/file"')], "/file"),
+            (["-c", self.file('state = "/file"'), "--state", "words"], f"{here}/words"),
+            (["--state=/words"], "/words"),
+        ):
+            options = Options()
+            options.parseOptions(words)
+            self.assertEqual(options.site.state, state, str(words))
+
+    def refused(self, *words: str) -> str:
+        """The one line that a wrong command line ends in."""
+        ended = self.assertRaises(SystemExit, Options().parseOptions, list(words))
+        line = ended.code
+        assert isinstance(line, str), line  # which means: on standard error, with status 1
+        self.assertNotIn("\n", line)
+        self.assertTrue(line.startswith("pixelboot: "), line)
+        return line.removeprefix("pixelboot: ")
+
+    def test_wrong_settings(self) -> None:
+        """They are refused with their key, whether they are to be checked or served."""
+        inverted = SUBNET.replace("100-127.0.0.199", "199-127.0.0.100")
+        for words, message in (
+            (["--config", "/nonexistent.toml"], "--config /nonexistent.toml: No such file or directory"),
+            (["--config", self.file("[http")], f"--config {self.folder}/0.toml: not TOML: "),
+            (["--config", self.file("[htp]")], "htp = {}: there is no such setting; did you mean http?"),
+            (["--config", self.file("[http]\nport = 80")], "http.port = 80: there is no such setting; there are: "),
+            (["--config", self.file(inverted)], 'dhcp.subnet[1].pool = ["127.0.0.199-127.0.0.100"]: must be '),
+            (["--dhcp-port", "0"], 'dhcp.port = "0": must be a whole number from 1 to 65535'),
+            (["--dhcp-mode", "server"], 'dhcp.mode = "server": a server needs a [[dhcp.subnet]]'),
+        ):
+            for check in ([], ["--check"]):
+                line = self.refused(*words, *check)
+                self.assertTrue(line.startswith(message), f"{line} does not start with {message}")
+
+    def test_check(self) -> None:
+        """``--check`` prints settings that load to the same site, ends with status 0, and makes and binds nothing."""
+        words = ["--config", self.file(SUBNET), "--dhcp-mode", "server", "--dhcp-interface", "lo"]
+        words += ["--state", f"{self.folder}/state"]
+        served = Options()
+        served.parseOptions(words)
+        printed = io.StringIO()
+        with redirect_stdout(printed):
+            ended = self.assertRaises(SystemExit, Options().parseOptions, [*words, "--check"])
+        self.assertEqual(ended.code, 0)
+        self.assertEqual(parse(Site, tomllib.loads(printed.getvalue())), served.site)
+        self.assertFalse((self.folder / "state").exists())
+
+    def test_check_looks_at_the_machine(self) -> None:
+        """So does what cannot be served here."""
+        subnet = self.file(SUBNET)
+        for words, message in (
+            (["--http-root", "/nonexistent"], 'http.root = "/nonexistent": must be a folder that exists'),
+            (["--http-root", subnet], f'http.root = "{subnet}": must be a folder that exists'),
+            (["--state", "/" + 100 * "s"], 'state = "/sss'),
+            *((["--http-listen", listen], f'http.listen = "{listen}": must be a Twisted endpoint: ') for listen in BAD),
+            (
+                ["-c", subnet, "--dhcp-mode=server", "--dhcp-interface=gone0"],
+                'dhcp.interface = "gone0": must be one of ',
+            ),
+        ):
+            line = self.refused(*words, "--check")
+            self.assertTrue(line.startswith(message), f"{line} does not start with {message}")
+        elsewhere = self.file(SUBNET.replace("127.0.0", "198.51.100"))
+        for name, message in (
+            ("lo", 'dhcp.interface = "lo": must have an address in the subnet 198.51.100.0/24'),
+            ("", 'dhcp.interface = "": must be named: no interface has an address in the subnet 198.51.100.0/24'),
+        ):
+            line = self.refused("-c", elsewhere, "--dhcp-mode", "server", "--dhcp-interface", name, "--check")
+            self.assertEqual(line, message)
+
+
+BAD = ["tcp", "tcp:abc", "8080", "foo:80", "tcp:80:what=1", "systemd:domain=INET:index=0", "unix", "ssl:1:privateKey=/"]
+"""Endpoints that Twisted cannot read; each makes it raise something else."""

@@ -1,0 +1,212 @@
+"""Tests of `pixelboot.tap`: the settings of a site become a server, or one line that says why not."""
+
+from __future__ import annotations
+
+import gc
+import os
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.threads import deferToThread
+
+from pixelboot.cli import channel
+from pixelboot.malformed import Malformed
+from pixelboot.site import Site, load
+from pixelboot.state.lock import StateLock
+from pixelboot.tap.parts import EVERYTHING, build
+from pixelboot.tap.server import Server
+from tests.http.shelf import HttpCase
+from tests.http.shelf import get as request
+from tests.running import (
+    folder_for,
+    free_udp_port,
+    is_free,
+    settings,
+)
+
+reactor = cast("Any", _reactor)
+
+
+class BuildCase(HttpCase):
+    """Servers in this process."""
+
+    def setUp(self) -> None:
+        self.folder = folder_for(self.addCleanup)
+        self.addCleanup(gc.unfreeze)
+        self.udp = free_udp_port()
+        self.settings = str(settings(self.folder, self.udp))
+
+    def read(self, words: Mapping[str, str] | None = None) -> Site:
+        """The settings file, with some keys set otherwise."""
+        return load(self.settings, {tuple(key.split(".")): text for key, text in (words or {}).items()}, {})
+
+    async def turn(self) -> None:
+        """Let the reactor do what it was going to do next."""
+        for _ in range(2):
+            done: Deferred[None] = Deferred()
+            reactor.callLater(0, done.callback, None)
+            await done
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that says nothing when it happens; the time-out of the test bounds it."""
+        while not condition():
+            done: Deferred[None] = Deferred()
+            reactor.callLater(0.01, done.callback, None)
+            await done
+
+    def nothing_is_left(self) -> None:
+        """State and ports are free again."""
+        StateLock.take(self.read().state).release()
+        self.assertFalse(os.path.exists(self.read().control))
+        self.assertTrue(is_free(self.udp, socket.SOCK_DGRAM))
+
+
+def children() -> str:
+    """The process ids of the children of this thread, which is the reactor's."""
+    return Path("/proc/thread-self/children").read_text()
+
+
+def files() -> int:
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+class BuildTests(BuildCase):
+    """A server that can be built."""
+
+    async def cycle(self, during: Callable[[Server], Any]) -> int:
+        """One life of a server; the number of files open afterwards."""
+        server = build(self.read(), EVERYTHING, reactor)
+        await during(server)
+        await server.stopService()
+        await self.turn()
+        self.assertFalse(server.failed)
+        self.nothing_is_left()
+        return files()
+
+    async def serve(self, server: Server) -> None:  # type: ignore[override]
+        """Start, and use everything once."""
+        server.startService()
+        http: Any = server.getServiceNamed("http")
+        dhcp: Any = server.getServiceNamed("dhcp")
+        await self.until(lambda: dhcp.store is not None)
+        self.assertEqual(children().split(), [str(dhcp.store.helper_pid)])
+        client = await self.connect(http.port)
+        self.assertEqual((await client.ask(request("/healthz"))).body, b"ok\n")
+        status = await deferToThread(channel.ask, self.read(), "GET", "/api/v1/status")
+        self.assertEqual((status["pid"], status["counts"]["http.Served"]), (os.getpid(), 1))
+        self.assertLess(0, status["uptime"])
+        for path, mode in (("control", 0o600), ("", 0o700)):
+            self.assertEqual(os.stat(f"{self.read().state}/{path}").st_mode & 0o777, mode, path)
+
+    async def test_start_and_stop(self) -> None:
+        """After the stop there is no file, port, timer, thread or process; then it can be started again."""
+        first = await self.cycle(self.serve)
+        self.assertEqual(await self.cycle(self.serve), first)
+        self.assertEqual(children(), "")
+
+    async def test_stopped_while_it_starts(self) -> None:
+        """So it is when the helper process is not yet there, or was not even started; neither is that an error."""
+
+        async def start(server: Server) -> None:
+            server.startService()
+
+        async def nothing(server: Server) -> None:
+            """Not even start."""
+
+        before = await self.cycle(nothing)
+        self.assertLessEqual(before, await self.cycle(start))
+        self.assertEqual((children(), files()), ("", before))
+        self.assertEqual(await self.cycle(nothing), before)
+
+    async def test_nobody_is_answered_before_the_start(self) -> None:
+        """All ports are bound then, and what arrives waits."""
+
+        async def late(server: Server) -> None:
+            http: Any = server.getServiceNamed("http")
+            client = await self.connect(http.port)
+            client.write(request("/healthz"))
+            await self.turn()
+            self.assertEqual((http.connections, bytes(client.received)), (0, b""))
+            self.assertFalse(is_free(self.udp, socket.SOCK_DGRAM))
+            server.startService()
+            self.assertEqual((await client.response()).body, b"ok\n")
+
+        await self.cycle(late)
+
+
+class RefusedTests(BuildCase):
+    """A server that cannot be built: the reason, and nothing else."""
+
+    async def refused(self, message: str, words: Mapping[str, str], parts: frozenset[str]) -> None:
+        """It is refused with `message`; no file stays open."""
+        await self.turn()
+        before = files()
+        error = self.assertRaises(Malformed, build, self.read(words), parts, reactor)
+        self.assertTrue(str(error).startswith(message), f"{error} does not start with {message}")
+        await self.turn()
+        self.assertEqual(files(), before, message)
+
+    async def test_all_or_none(self) -> None:
+        """One port that is busy, and the others are given back; so is the state."""
+        free = free_udp_port()
+        taken = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(taken.close)
+        number = taken.getsockname()[1]
+        busy = f"tcp:{number}:interface=127.0.0.1"
+        await self.refused(f'http.listen = "{busy}": cannot be listened on: ', {"http.listen": busy}, EVERYTHING)
+        self.nothing_is_left()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("", self.udp))
+            listen = {"http.listen": f"tcp:{free}:interface=127.0.0.1"}
+            message = f"dhcp.port = {self.udp}: cannot be bound on lo: Address already in use"
+            await self.refused(message, listen, EVERYTHING)
+            self.assertTrue(is_free(free, socket.SOCK_STREAM))
+        self.nothing_is_left()
+        os.mkdir(self.read().control)
+        await self.refused(f'state = "{self.folder}/state": holds {self.read().control} already', listen, EVERYTHING)
+        self.assertTrue(is_free(free, socket.SOCK_STREAM))
+        os.rmdir(self.read().control)
+        self.nothing_is_left()
+        http: Any = build(self.read(listen), EVERYTHING, reactor)
+        await http.stopService()
+
+    async def test_machines_must_reach_what_they_are_sent_to(self) -> None:
+        """HTTP at an address that is not one of the interface that DHCP serves is of no use to anybody there."""
+        listen = {"http.listen": "tcp:0:interface=127.0.0.2"}
+        await self.refused('http.listen = "tcp:0:interface=127.0.0.2": must be at every address', listen, EVERYTHING)
+        self.nothing_is_left()
+
+    async def test_nothing_to_serve(self) -> None:
+        """Every part that was asked for is off."""
+        off = {"http.listen": ""}
+        await self.refused("there is nothing to serve: http is off", off, frozenset({"http"}))
+        self.settings = str(settings(self.folder))
+        await self.refused("there is nothing to serve: dhcp is off", {}, frozenset({"dhcp"}))
+        await self.refused("there is nothing to serve: dhcp is off and http is off", off, EVERYTHING)
+        self.assertFalse(os.path.exists(self.read().state))
+
+    async def test_the_machine_is_looked_at_first(self) -> None:
+        """What `examine` finds is found before there is a state folder."""
+        for words, message in (
+            ({"http.root": "/nonexistent"}, "http.root = "),
+            ({"http.listen": "foo:80"}, "http.listen = "),
+            ({"dhcp.interface": "gone0"}, "dhcp.interface = "),
+            ({"state": f"{self.folder}/{100 * 's'}"}, "state = "),
+        ):
+            await self.refused(message, words, EVERYTHING)
+        self.assertEqual(os.listdir(self.folder), ["site.toml"])
+
+    async def test_unusable_state(self) -> None:
+        """A state folder that is a file, and one that holds a file where the containers belong."""
+        (self.folder / "state").write_text("")
+        await self.refused(f"the state folder {self.folder}/state cannot be used: ", {}, EVERYTHING)
+        os.unlink(self.folder / "state")
+        (self.folder / "state").mkdir()
+        (self.folder / "state" / "containers").write_text("")
+        await self.refused(f"the folder {self.folder}/state/containers cannot be made: ", {}, EVERYTHING)
+        self.nothing_is_left()

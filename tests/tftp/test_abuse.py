@@ -1,0 +1,129 @@
+"""Tests of `pixelboot.tftp.protocol`: datagrams that belong to nothing, and more requests than can be served."""
+
+from __future__ import annotations
+
+from pixelboot.tftp import wire
+from pixelboot.tftp.protocol import MOST_ANSWERS, MOST_REMEMBERED, OPENING_TIME, QUIET_TIME
+from pixelboot.tftp.settings import TftpSettings
+from tests.tftp.network import Network, NetworkCase, host, rrq
+
+ERROR = wire.error(0, "enough")
+ACK = wire.ack
+
+
+class StrangerTests(NetworkCase):
+    """Datagrams at the data port that belong to no transfer."""
+
+    def test_wrong_tid(self) -> None:
+        """T06: who has no transfer is told so, from another address as from another port; the transfer goes on."""
+        self.lan.request(rrq("small"), host(1))
+        self.lan.say(ACK(1), host(2))
+        self.lan.say(wire.data(1, b"x"), host(1), 2001)
+        self.assert_error(5, host(2))
+        self.assert_error(5, host(1), 2001)
+        self.lan.say(ACK(1), host(1))
+        self.assert_over("Ignored", "Ignored", "Served")
+
+    def test_never_answered(self) -> None:
+        """No ERROR is ever answered, nor what is nothing at all: two servers could go on like that for ever."""
+        for octets in (ERROR, b"\0\5", b"", b"\0", b"\0\4"[:1], rrq("small"), b"\0\7xx", b"\xff" * 40):
+            self.lan.say(octets, host(2))
+        self.assertEqual(self.lan.sent, [])
+
+    def test_bounded(self) -> None:
+        """However many come, few are answered, and a second later a few more."""
+        for _ in range(2):
+            self.lan.sent.clear()
+            for number in range(3 * MOST_ANSWERS):
+                self.lan.say(ACK(1), host(2), 3000 + number)
+                self.lan.request(b"\0\7??", host(3), 3000 + number)
+            self.assertEqual(len(self.lan.sent), MOST_ANSWERS)
+            self.lan.clock.advance(1.0)
+        self.lan.request(rrq("absent"), host(1))
+        self.assert_error(1, host(1))
+
+    def test_last_ack_again(self) -> None:
+        """After its transfer a client may repeat its last ACK without being told that it is unknown, for a while."""
+        self.lan.request(rrq("small"), host(1))
+        for _ in range(3):
+            self.lan.say(ACK(1), host(1))
+        self.assertEqual(len(self.lan.sent), 1)
+        self.lan.clock.advance(QUIET_TIME)
+        self.lan.say(ACK(1), host(1))
+        self.assertEqual([type(packet).__name__ for packet in self.lan.said_to(host(1))], ["Data", "Error"])
+
+    def test_memory(self) -> None:
+        """Only so many of those whose transfers ended are remembered."""
+        for number in range(MOST_REMEMBERED + 1):
+            self.lan.request(rrq("absent"), host(1), 1 + number)
+        self.lan.sent.clear()
+        for port in (1, 2, MOST_REMEMBERED + 1):
+            self.lan.say(ACK(1), host(1), port)
+        self.assertEqual([path.peer for path, _ in self.lan.sent], [(host(1), 1)])
+
+
+class BoundsTests(NetworkCase):
+    """More than can be done at once."""
+
+    def test_busy(self) -> None:
+        """Beyond the number of the settings nobody is answered; he asks again, and is when there is room."""
+        self.lan = Network(TftpSettings(transfers=2))
+        for number in (1, 2, 101):
+            self.lan.request(rrq("small"), host(number))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["Busy"], 2))
+        self.lan.say(ACK(1), host(1))
+        self.lan.request(rrq("small"), host(101))
+        self.lan.say(ACK(1), host(101))
+        self.lan.say(ACK(1), host(2))
+        self.assert_over("Busy", "Served", "Served", "Served")
+
+    def test_share(self) -> None:
+        """One address cannot take all places; what it gives back it can take again."""
+        self.lan = Network(TftpSettings(transfers=6))
+        for _ in range(2):
+            for port in range(5):
+                self.lan.request(rrq("small"), host(1), 2000 + port)
+            self.lan.request(rrq("small"), host(2))
+            self.assertEqual(self.lan.protocol.transfers, 4)
+            for port in range(3):
+                self.lan.say(ACK(1), host(1), 2000 + port)
+            self.lan.say(ACK(1), host(2))
+        self.assert_over(*(["Busy"] * 2 + ["Served"] * 4) * 2)
+
+    def test_opening_takes_a_place(self) -> None:
+        """A file that is being opened counts, and so its number is bounded as well."""
+        self.lan = Network(TftpSettings(transfers=2))
+        for number in range(5):
+            self.lan.request(rrq("slow"), host(number))
+        self.assertEqual((len(self.lan.asked), self.lan.kinds()), (2, ["Busy"] * 3))
+        self.lan.protocol.stop()
+        self.assert_over(*["Busy"] * 3, *["CutShort"] * 2)
+
+    def test_opening_takes_too_long(self) -> None:
+        """A file that cannot be had in time is given up, whether or not that can be called off."""
+        for name in ("slow", "stubborn"):
+            self.lan = Network()
+            self.lan.request(rrq(name), host(1))
+            self.lan.settle()
+            self.assertEqual(round(self.lan.clock.seconds()), OPENING_TIME)
+            self.assert_error(0, host(1))
+            self.lan.arrive()
+            self.assert_over("Broken")
+
+    def test_opening_takes_a_while(self) -> None:
+        """The time that the opening took is not held against the client."""
+        self.lan.request(rrq("slow"), host(1))
+        self.lan.clock.advance(OPENING_TIME - 1)
+        self.lan.arrive()
+        self.lan.clock.advance(0.9)
+        self.assertEqual(len(self.lan.said_to(host(1))), 1)
+        self.lan.say(ACK(1), host(1))
+        self.assert_over("Served")
+
+    def test_client_gives_up_meanwhile(self) -> None:
+        """A client that wants the file no more while it is being opened is not sent it; an early ACK is nothing."""
+        self.lan.request(rrq("slow"), host(1))
+        self.lan.say(ACK(0), host(1))
+        self.lan.say(ERROR, host(1))
+        self.assertEqual(self.lan.sent, [])
+        self.assert_over("CutShort")
