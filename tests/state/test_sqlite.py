@@ -4,23 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
-from ipaddress import IPv4Address
-from pathlib import Path
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.protocol import ProcessProtocol
-from twisted.python.failure import Failure
 
 from pixelboot.leases.lease import Lease, State
 from pixelboot.leases.seam import StoreFailed
 from pixelboot.state.sqlite import SqliteLeases
 from pixelboot.state.wire import Row
 from tests.leases.suite import HOLD, HOUR, LAN, NOW, POOL, LeaseStoreSuite, awaited
-from tests.state import victim
 from tests.state.store import StoreCase, reactor
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class SqliteLeasesTests(LeaseStoreSuite, StoreCase):
@@ -77,26 +69,6 @@ class DurabilityTests(StoreCase):
         self.assertNoResult(binding)
         os.kill(store.helper_pid, signal.SIGCONT)
         self.assertIsInstance(await binding, Lease)
-
-    @awaited
-    async def test_server_is_killed(self) -> None:
-        """kill -9 of a server under load, again and again: every promise is kept, no address is promised twice."""
-        for seed, lines in ((1, 1), (2, 60), (3, 400)):
-            said = await Victim(self.path, seed, lines).gone
-            held = dict(line.split() for line in said[1:])
-            promises = {identity: IPv4Address(where) for identity, where in held.items() if where != "-"}
-            self.assertEqual(len(set(promises.values())), len(promises), f"{seed}: an address was promised twice")
-            # The dead server's helper may still be writing; the next one waits for it.
-            store = await self.opened()
-            for identity, address in promises.items():
-                lease = await store.at(address)
-                assert lease is not None, f"{seed}: the lease of {identity} is lost"
-                self.assertEqual((lease.identity, lease.state), (identity, State.BOUND), str(seed))
-                renewed = await store.renew(identity, victim.POOL, address, HOUR, NOW, "")
-                self.assertIsInstance(renewed, Lease, f"{seed}: {identity}")
-            for lease in await store.list():
-                await store.release(lease.identity, lease.address, NOW)
-            await store.close()
 
     @awaited
     async def test_takes_over(self) -> None:
@@ -163,39 +135,3 @@ class DurabilityTests(StoreCase):
         self.assertEqual(len(await store.expire(NOW + 5000)), 5001)
         await store.close()
         self.assertEqual(sum(lease.state is State.EXPIRED for lease in self.on_disk().values()), 5001)
-
-
-class Victim(ProcessProtocol):
-    """Runs `tests.state.victim`, and kills it after it has said so many lines."""
-
-    def __init__(self, path: str, seed: int, lines: int) -> None:
-        self.gone: Deferred[list[str]] = Deferred()
-        """Fires with all complete lines."""
-        self._lines = lines
-        self._said = b""
-        self._errors = b""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        arguments = [sys.executable, "-m", "tests.state.victim", path, str(seed)]
-        self._process = reactor.spawnProcess(self, sys.executable, arguments, environment)
-        self._limit = reactor.callLater(30, self._process.signalProcess, "KILL")
-
-    def outReceived(self, data: bytes) -> None:
-        """Lines, and then it dies."""
-        before = self._said.count(b"\n")
-        self._said += data
-        if before <= self._lines < self._said.count(b"\n"):
-            self._process.signalProcess("KILL")
-
-    def errReceived(self, data: bytes) -> None:
-        """Kept, to be shown."""
-        self._errors += data
-
-    def processEnded(self, reason: Failure) -> None:
-        """It is dead."""
-        if self._limit.active():
-            self._limit.cancel()
-        lines = self._said.decode().splitlines(keepends=True)
-        if len(lines) <= self._lines:
-            self.gone.errback(RuntimeError(f"the victim died early: {self._errors.decode()}"))
-        else:
-            self.gone.callback([line for line in lines if line.endswith("\n")])
