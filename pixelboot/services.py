@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pixelboot.site import read
-from pixelboot.tap.parts import EVERYTHING, build
+from pixelboot.tap.examine import EVERYTHING
+from pixelboot.tap.parts import build
 from pixelboot.tap.server import Server
 
 Settings = Mapping[str, object]

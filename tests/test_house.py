@@ -166,7 +166,7 @@ class Structure(SynchronousTestCase):
             for path in files("pixelboot", suffix=".py")
             if "twisted.internet.reactor" in set(imported(parsed(path)))
         }
-        self.assertLessEqual(importers, {"pixelboot/tap/examine.py", "pixelboot/tap/twistd.py"})
+        self.assertLessEqual(importers, {"pixelboot/tap/options.py", "pixelboot/tap/twistd.py"})
 
     def test_the_plugin_file_imports_nothing_of_ours(self) -> None:
         """twistd imports it whatever service it is asked for."""

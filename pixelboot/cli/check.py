@@ -24,7 +24,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Read the options as twistd would, look whether this machine can serve them, print them; bind nothing."""
     from twisted.python.usage import UsageError
 
-    from pixelboot.tap.examine import examine
     from pixelboot.tap.options import Options
 
     options = Options()
@@ -33,6 +32,6 @@ def run(arguments: argparse.Namespace) -> int:
     except UsageError as problem:
         print(f"pixelboot check: {problem}", file=sys.stderr)
         return 1
-    examine(options.site)
+    options.examine()
     print(dump(options.site), end="")
     return 0

@@ -19,22 +19,35 @@ USUAL_TFTP_ROOT = "/tftpboot"
 """Where TFTP servers have always had their files: what is there is meant to be served."""
 
 
-def examine(site: Site) -> None:
-    """Look at everything that the settings name; raises `pixelboot.malformed.Malformed`."""
+EVERYTHING = frozenset({"dhcp", "tftp", "http"})
+"""The parts that ``twistd pixelboot`` is made of."""
+
+
+def wanted(site: Site, parts: frozenset[str] = EVERYTHING) -> frozenset[str]:
+    """Those of the `parts` that the settings do not turn off."""
+    on = {"dhcp": site.dhcp.mode != "off", "tftp": site.tftp.enabled, "http": bool(site.http.listen)}
+    return frozenset(part for part in parts if on[part])
+
+
+def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
+    """Look at everything that the settings of the `parts` name; raises `pixelboot.malformed.Malformed`.
+
+    `reactor` is the one that endpoints are read for.
+    """
     if len(os.fsencode(site.control)) > LONGEST_SOCKET_PATH:
         raise ConfigError("state", site.state, f"is too long for the socket in it ({LONGEST_SOCKET_PATH} octets)")
-    for root in site.http.root:
-        if not os.path.isdir(root):
-            raise ConfigError("http.root", root, "must be a folder that exists")
+    serving = wanted(site, parts)
+    # The DHCP part tells machines what there is to load, and HTTP serves the same tree.
     if site.tftp.root and not os.path.isdir(site.tftp.root):
         raise ConfigError("tftp.root", site.tftp.root, "must be a folder that exists")
-    if site.tftp.enabled and not site.tftp.address.is_unspecified:
+    if "tftp" in serving and not site.tftp.address.is_unspecified:
         _own(site)
-    if site.http.listen:
-        from twisted.internet import reactor
-
+    if "http" in serving:
+        for root in site.http.root:
+            if not os.path.isdir(root):
+                raise ConfigError("http.root", root, "must be a folder that exists")
         endpoint(site, reactor)
-    if site.dhcp.mode != "off":
+    if "dhcp" in serving:
         interface(site)
 
 

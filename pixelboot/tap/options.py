@@ -11,7 +11,7 @@ from twisted.python import usage
 from pixelboot.config import Declared, declared, dump
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
-from pixelboot.tap.examine import examine
+from pixelboot.tap.examine import EVERYTHING, examine
 
 
 def _option(setting: Declared, part: str) -> str:
@@ -55,12 +55,18 @@ class Options(usage.Options):
             words = {path: text for path, text in given.items() if text is not None}
             self.site = load(self["config"], words, os.environ)
             if self["check"]:
-                examine(self.site)
+                self.examine()
         except Malformed as problem:
             refuse(problem)
         if self["check"]:
             sys.stdout.write(dump(self.site))
             raise SystemExit(0)
+
+    def examine(self) -> None:
+        """Whether this machine can serve what was read; raises `Malformed`."""
+        from twisted.internet import reactor
+
+        examine(self.site, frozenset({self.part}) if self.part else EVERYTHING, reactor)
 
     def _words(self, setting: Declared) -> str | None:
         """What the command line says of a setting; None for nothing."""

@@ -36,7 +36,7 @@ from pixelboot.report import Report
 from pixelboot.site import Site
 from pixelboot.state.lock import StateLock
 from pixelboot.state.sqlite import SqliteLeases
-from pixelboot.tap.examine import endpoint, examine, interface, tftp_root
+from pixelboot.tap.examine import endpoint, examine, interface, tftp_root, wanted
 from pixelboot.tap.loaders import LoaderCheck
 from pixelboot.tap.server import Server
 from pixelboot.tftp.service import TftpService
@@ -45,27 +45,27 @@ from pixelboot.udp.port import UdpPort, open_socket
 from pixelboot.view import status
 from pixelboot.view.api import control_resource
 
-EVERYTHING = frozenset({"dhcp", "tftp", "http"})
-"""The parts that ``twistd pixelboot`` is made of."""
 
-
-def build(site: Site, parts: frozenset[str], reactor: Any, end: Callable[[], object] | None = None) -> Server:
+def build(
+    site: Site, parts: frozenset[str], reactor: Any, end: Callable[[], object] | None = None, *, own: bool = False
+) -> Server:
     """Open all that the `parts` of this site need and put them together; `end` as `Server` takes it.
 
-    Raises `Malformed` for what the operator has to mend, and then leaves nothing open.
+    The process may be pixelboot's `own`: then what its start leaves in memory is put aside for good.
+
+    :raises Malformed: for what the operator has to mend; nothing is left open then.
     """
-    on = {"dhcp": site.dhcp.mode != "off", "tftp": site.tftp.enabled, "http": bool(site.http.listen)}
-    serving = {part for part in parts if on[part]}
+    serving = wanted(site, parts)
     if not serving:
         off = " and ".join(f"{part} is off" for part in sorted(parts))
         raise Malformed(f"there is nothing to serve: {off} (see dhcp.mode, tftp.enabled and http.listen)")
-    examine(site)
+    examine(site, parts, reactor)
     lock = StateLock.take(site.state)
     with ExitStack() as undo:
         undo.callback(lock.release)
         report = Report(reactor, time.time, verbose=site.verbose)
         server = Server(lock, report, reactor, end)
-        opened = _Parts(site, server, report, reactor, undo)
+        opened = _Parts(site, server, report, reactor, undo, own=own)
         if "http" in serving:
             opened.add_http()
         if "tftp" in serving:
@@ -80,8 +80,9 @@ def build(site: Site, parts: frozenset[str], reactor: Any, end: Callable[[], obj
 class _Parts:
     """The parts of one server while they are put together."""
 
-    def __init__(self, site: Site, server: Server, report: Report, reactor: Any, undo: ExitStack) -> None:
+    def __init__(self, site: Site, server: Server, report: Report, reactor: Any, undo: ExitStack, *, own: bool) -> None:
         self._site = site
+        self._own = own
         self._server = server
         self._report = report
         self._memory = Memory()
@@ -122,8 +123,9 @@ class _Parts:
 
         async def open_leases() -> SqliteLeases:
             leases = await SqliteLeases.open(self._reactor, f"{site.state}/leases.sqlite", self._report)
-            # Leases live long: the garbage collector need not look at those of the start again and again.
-            gc.freeze()
+            if self._own:
+                # Leases live long: the garbage collector need not look at those of the start again and again.
+                gc.freeze()
             return leases
 
         def protocol(leases: LeaseStore) -> DhcpProtocol:
@@ -197,14 +199,19 @@ class _Parts:
         return port
 
     def _reachable_from(self, found: Interface) -> None:
-        """Machines on the interface are sent to HTTP and TFTP: these must not listen elsewhere alone."""
-        anywhere = {"0.0.0.0", "::"}
-        own = {*anywhere, *map(str, found.addresses)}
-        reach = f"must be at every address or one of {found.name}: the machines there are sent to it"
-        if self._http_host is not None and self._http_host not in own:
+        """Machines on the interface are sent to HTTP and TFTP at one address: these must not listen elsewhere alone."""
+        told = self._site.dhcp.address
+        own = {str(told)} if told is not None else set(map(str, found.addresses))
+        hint = "the machines there are sent to it"
+        if told is None and len(found.addresses) > 1:
+            # Which of them a machine is told depends on which it reached.
+            own, hint = set(), "there are several, so dhcp.address has to name it"
+        reach = f"must be at every address, or at the one of {found.name} that machines are told; {hint}"
+        if self._http_host is not None and self._http_host not in {"0.0.0.0", "::", *own}:
             raise ConfigError("http.listen", self._site.http.listen, reach)
-        if self._site.tftp.enabled and self._site.boot.tftp_server is None and str(self._site.tftp.address) not in own:
-            raise ConfigError("tftp.address", str(self._site.tftp.address), reach)
+        tftp = self._site.tftp
+        if tftp.enabled and self._site.boot.tftp_server is None and str(tftp.address) not in {"0.0.0.0", *own}:
+            raise ConfigError("tftp.address", str(tftp.address), reach)
 
     def _listen(self, service: HttpService, key: str, value: str) -> None:
         """Take the service's endpoint now; nobody is answered before the service starts."""

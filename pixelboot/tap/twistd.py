@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -18,8 +19,12 @@ from twisted.internet.error import ReactorNotRunning
 
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site
+from pixelboot.tap.examine import EVERYTHING
 from pixelboot.tap.options import DhcpOptions, HttpOptions, Options, TftpOptions, refuse
-from pixelboot.tap.parts import EVERYTHING, build
+from pixelboot.tap.parts import build
+
+MOST_DESCRIPTORS = 65536
+"""Open files that are enough for every limit in the settings at once."""
 
 
 def makeService(options: Options) -> IService:
@@ -45,6 +50,7 @@ def makeHttpService(options: HttpOptions) -> IService:
 def _serve(site: Site, parts: frozenset[str]) -> IService:
     from twisted.internet import reactor
 
+    _take_descriptors()
     # The reactor's own clock is the wall clock, and a step of that backwards would freeze every timer.
     setattr(reactor, "seconds", time.monotonic)  # noqa: B010 - mypy knows it as a method
     if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # and is not ignored, as under nohup
@@ -52,7 +58,7 @@ def _serve(site: Site, parts: frozenset[str]) -> IService:
     # A second signal while the first is obeyed is no error.
     setattr(reactor, "stop", _once(reactor.stop))  # noqa: B010
     try:
-        server = build(site, parts, reactor, end=reactor.stop)
+        server = build(site, parts, reactor, end=reactor.stop, own=True)
     except Malformed as problem:
         refuse(problem)
 
@@ -63,6 +69,15 @@ def _serve(site: Site, parts: frozenset[str]) -> IService:
     # twistd has no way to tell a failure after the reactor began.  At exit its log is written and its pid file gone.
     atexit.register(fail)
     return server
+
+
+def _take_descriptors() -> None:
+    """Every transfer has a file open: take as many descriptors as the system allows without asking for a right."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _once(stop: Callable[[], None]) -> Callable[[], None]:

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.config import ConfigError
 from pixelboot.site import Site, read
 from pixelboot.tap import examine
+from pixelboot.tap.examine import EVERYTHING
 from pixelboot.udp.interfaces import Interface
 from tests.running import folder_for
 
@@ -79,6 +80,22 @@ class TftpTests(SynchronousTestCase):
             ({"root": "/nonexistent"}, 'tftp.root = "/nonexistent": must be a folder that exists'),
             ({"address": "198.51.100.9"}, 'tftp.address = "198.51.100.9": must be an address of this machine: '),
         ):
-            error = self.assertRaises(ConfigError, examine.examine, self.site(**tftp))
+            error = self.assertRaises(ConfigError, examine.examine, self.site(**tftp), EVERYTHING, None)
             self.assertTrue(str(error).startswith(told), str(error))
-        examine.examine(self.site(address="127.0.0.9"))
+        examine.examine(self.site(address="127.0.0.9"), EVERYTHING, None)
+
+
+class PartsTests(SynchronousTestCase):
+    """What a part has no use for is not looked at."""
+
+    def test_each_by_itself(self) -> None:
+        """TFTP and HTTP alone need no default route, TFTP no containers, HTTP no address."""
+        self.patch(examine, "default_interface", lambda: "")
+        site = read({"http": {"root": "/nonexistent"}, "tftp": {"address": "198.51.100.9"}})
+        for part, key in (("dhcp", "dhcp.interface"), ("tftp", "tftp.address"), ("http", "http.root")):
+            error = self.assertRaises(ConfigError, examine.examine, site, frozenset({part}), None)
+            self.assertEqual(error.key, key)
+        examine.examine(read({}), frozenset({"tftp"}), None)
+        off = read({"http": {"root": "/nonexistent", "listen": ""}, "dhcp": {"mode": "off"}})
+        examine.examine(off, EVERYTHING, None)
+        self.assertEqual(examine.wanted(off), {"tftp"})

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +18,11 @@ from pixelboot.cli import channel
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
 from pixelboot.state.lock import StateLock
-from pixelboot.tap.parts import EVERYTHING, build
+from pixelboot.tap import examine
+from pixelboot.tap.examine import EVERYTHING
+from pixelboot.tap.parts import build
 from pixelboot.tap.server import Server
+from pixelboot.udp.interfaces import Interface
 from tests.http.shelf import HttpCase
 from tests.http.shelf import get as request
 from tests.running import (
@@ -176,10 +180,29 @@ class RefusedTests(BuildCase):
         await http.stopService()
 
     async def test_machines_must_reach_what_they_are_sent_to(self) -> None:
-        """HTTP at an address that is not one of the interface that DHCP serves is of no use to anybody there."""
-        listen = {"http.listen": "tcp:0:interface=127.0.0.2"}
-        await self.refused('http.listen = "tcp:0:interface=127.0.0.2": must be at every address', listen, EVERYTHING)
+        """HTTP or TFTP at an address that machines are not told is of no use to anybody there."""
+        await self.refused(
+            'http.listen = "tcp:0:interface=127.0.0.2": must be at every address, or at the one of lo',
+            {"http.listen": "tcp:0:interface=127.0.0.2"},
+            EVERYTHING,
+        )
+        tftp = {"tftp.enabled": "true", "tftp.port": str(free_udp_port()), "tftp.address": "127.0.0.2"}
+        message = 'tftp.address = "127.0.0.2": must be at every address, or at the one of lo that machines are told'
+        await self.refused(message, tftp, EVERYTHING)
         self.nothing_is_left()
+        # That is no matter where they are sent to another server, and where nobody is sent here.
+        for words, parts in (({**tftp, "boot.tftp_server": "127.0.0.7"}, EVERYTHING), (tftp, frozenset({"tftp"}))):
+            server: Any = build(self.read(words), parts, reactor)
+            await server.stopService()
+
+    async def test_several_addresses(self) -> None:
+        """With more than one on the interface, which of them machines are told has to be said."""
+        two = Interface("lo", 1, (IPv4Address("127.0.0.1"), IPv4Address("127.0.0.2")))
+        self.patch(examine, "interfaces", lambda: {"lo": two})
+        listen = {"http.listen": "tcp:0:interface=127.0.0.2"}
+        await self.refused('http.listen = "tcp:0:interface=127.0.0.2": must be at every', listen, EVERYTHING)
+        server: Any = build(self.read({**listen, "dhcp.address": "127.0.0.2"}), EVERYTHING, reactor)
+        await server.stopService()
 
     async def test_nothing_to_serve(self) -> None:
         """Every part that was asked for is off."""

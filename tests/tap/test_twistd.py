@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -28,6 +29,7 @@ class MakerTests(TestCase):
         self.folder = folder_for(self.addCleanup)
         self.stops = 0
         self.at_exit: list[Callable[[], None]] = []
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, resource.getrlimit(resource.RLIMIT_NOFILE))
         self.addCleanup(signal.signal, signal.SIGHUP, signal.getsignal(signal.SIGHUP))
         self.patch(reactor, "seconds", reactor.seconds)
         self.patch(reactor, "stop", self.stop)
@@ -73,6 +75,22 @@ class MakerTests(TestCase):
         self.assertEqual(len(self.at_exit), 1)
         self.at_exit[0]()  # nothing failed: the process ends as it would
         await cast("Server", server).stopService()
+
+    def test_descriptors(self) -> None:
+        """As many as are allowed and can be used, and never fewer than there were."""
+        limits = [(1024, 4096)]
+        self.patch(resource, "getrlimit", lambda kind: limits[-1])
+        self.patch(resource, "setrlimit", lambda kind, both: limits.append(both))
+        for before, after in (
+            ((1024, 4096), (4096, 4096)),
+            ((1024, 1 << 20), (twistd.MOST_DESCRIPTORS, 1 << 20)),
+            ((1024, resource.RLIM_INFINITY), (twistd.MOST_DESCRIPTORS, resource.RLIM_INFINITY)),
+            ((1 << 19, 1 << 20), (1 << 19, 1 << 20)),
+            ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), (resource.RLIM_INFINITY, resource.RLIM_INFINITY)),
+        ):
+            limits.append(before)
+            twistd._take_descriptors()
+            self.assertEqual(limits[-1], after)
 
     def test_refused(self) -> None:
         """One line, which `SystemExit` writes to standard error with status 1."""
