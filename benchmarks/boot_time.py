@@ -22,7 +22,7 @@ import shutil
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -42,8 +42,13 @@ _LOADER = {"loader": r"tftp:|/loaders/", "iPXE's DISCOVER": r"DISCOVER$", "iPXE'
 _FILES = {"script": r"/boot\.ipxe", "kernel": r"[^?]*/kernel(\?|$)", "initrd": r"[^?]*/initrd(\?|$)"}
 """What is seen on the wire at each step of a boot, one after the other (`lab.network.capture.Step`)."""
 
+KERNEL = "kernel runs"
+MARKER = "marker"
+"""The last two steps, in the machine's own words.  What comes before the first, servers can hasten or delay; what comes
+between them is the emulated processor alone, the same for all."""
+
 WANTED = 1.1
-"""The most that pixelboot may take, as a multiple of the time with dnsmasq and nginx."""
+"""The most that pixelboot may take to either, as a multiple of the time with dnsmasq and nginx."""
 
 _TIMEOUT = 180.0
 
@@ -64,8 +69,8 @@ def boot(network: Network, tap: str, firmware: Firmware, sha256: str) -> dict[st
         seen = capture.stop()
         start = machine.started_at
         times = {name: at - wall - start for name, at in _seen(seen, firmware).items()}
-        times["kernel runs"] = _said(machine, qemu.KERNEL_STARTED) - start
-        times["marker"] = _said(machine, qemu.MARKER_LINE) - start
+        times[KERNEL] = _said(machine, qemu.KERNEL_STARTED) - start
+        times[MARKER] = _said(machine, qemu.MARKER_LINE) - start
     return times
 
 
@@ -123,7 +128,7 @@ def measure(runs: int, firmware: Firmware) -> dict[str, list[dict[str, float]]]:
             for name in [*list(servers)[turn:], *list(servers)[:turn]]:
                 with servers[name]():
                     times[name].append(boot(network, tap, firmware, packed.sha256))
-                print(f"run {number + 1}/{runs}  {name:<18} {times[name][-1]['marker']:6.2f} s", flush=True)
+                print(f"run {number + 1}/{runs}  {name:<18} {times[name][-1][MARKER]:6.2f} s", flush=True)
     return times
 
 
@@ -133,33 +138,46 @@ def _fresh(server: PixelbootServer) -> Process:
     return server.start()
 
 
-def table(times: dict[str, list[dict[str, float]]]) -> str:
-    """The medians of all steps, with the least and the greatest time, and the ratio that matters."""
+def table(times: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """The medians of all steps, with the least and the greatest time, and the ratios that matter."""
     names = list(times)
     runs = len(times[names[0]])
     rows = [["seconds after power-on", *names]]
-    for step in times[names[0]][0]:
-        cells = []
-        for name in names:
-            values = [run[step] for run in times[name]]
-            cells.append(f"{statistics.median(values):6.2f} ({min(values):.2f} – {max(values):.2f})")
-        rows.append([step, *cells])
+    rows += [[step, *(_told(times[name], step) for name in names)] for step in times[names[0]][0]]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
-    ours, theirs = (statistics.median(run["marker"] for run in times[name]) for name in names[:2])
     lines.append(
-        f"\nMedians of {runs} runs each (least – greatest).  Power-on to marker, pixelboot to dnsmasq + nginx: "
-        f"{ours / theirs:.3f} (at most {WANTED} wanted)."
+        f"\nMedians of {runs} runs each (least – greatest).  {names[0]} to {names[1]}, at most {WANTED} wanted of both:"
     )
+    for step, ratio in ratios(times).items():
+        ours, theirs = (_told(times[name], step) for name in names[:2])
+        lines.append(f"  power-on to {step:<{len(KERNEL)}}  {ratio:.3f}  = {ours} /{theirs}")
     return "\n".join(lines)
 
 
+def _told(runs: Sequence[Mapping[str, float]], step: str) -> str:
+    values = [run[step] for run in runs]
+    return f"{statistics.median(values):6.2f} ({min(values):.2f} – {max(values):.2f})"
+
+
+def ratios(times: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, float]:
+    """By step, how pixelboot's median compares to that of dnsmasq and nginx; the first two servers are these."""
+    found = {}
+    for step in (KERNEL, MARKER):
+        ours, theirs = (statistics.median(run[step] for run in runs) for runs in list(times.values())[:2])
+        found[step] = ours / theirs
+    return found
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Measure and print; exit status 0 if pixelboot is as quick as wanted, 1 if not, 2 if something is missing."""
+    """Measure and print; exit status 0 if pixelboot is as quick as wanted to both steps, 1 if it is not.
+
+    2 is for a command line that cannot be understood and for programs that are missing, 3 for a boot that failed.
+    """
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.boot_time",
-        description="Power-on to marker line: pixelboot against dnsmasq and nginx.",
+        description="Power-on to kernel and to marker line: pixelboot against dnsmasq and nginx.",
     )
     parser.add_argument("--firmware", type=Firmware, choices=[*Firmware], default=Firmware.IPXE, help="of the machine")
     parser.add_argument("--runs", type=int, default=5, help="boots from each server")
@@ -173,13 +191,12 @@ def main(arguments: list[str] | None = None) -> int:
         times = measure(max(options.runs, 1), options.firmware)
     except LabError as error:
         print(f"FAILED: {error}", file=sys.stderr)
-        return 1
+        return 3
     print(f"\nThe machine has {options.firmware.told}.\n")
     print(table(times))
     if options.json:
         options.json.write_text(json.dumps(times, indent=1) + "\n")
-    ours, theirs = (statistics.median(run["marker"] for run in times[name]) for name in list(times)[:2])
-    return 0 if ours <= WANTED * theirs else 1
+    return 0 if max(ratios(times).values()) <= WANTED else 1
 
 
 if __name__ == "__main__":

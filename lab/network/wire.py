@@ -18,6 +18,7 @@ The kernel's own means (netem, nft) are modules that not every kernel has; a tap
 from __future__ import annotations
 
 import argparse
+import errno
 import fcntl
 import importlib
 import json
@@ -224,8 +225,10 @@ class _Way:
                 if luck < self._doubled_below:
                     os.write(self._sink, frame)
                     count.doubled += 1
-            except OSError:
-                # EIO: its interface is not up, as before the lab has plugged it in.
+            except OSError as problem:
+                # EIO: its interface is not up, as before the lab has plugged it in.  Nothing else is to be expected.
+                if problem.errno != errno.EIO:
+                    raise
                 count.refused += 1
 
 

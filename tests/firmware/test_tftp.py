@@ -143,6 +143,7 @@ class LossTests(TftpCase):
         self.assertEqual({(each.blksize, each.windowsize) for each in downloads}, {(1468, windowsize)})
         to_server, from_server = cable.cut()
         for way, count in (("to the server", to_server), ("from the server", from_server)):
+            self.assertEqual(count.refused, 0, f"{way} there was nobody to take all frames")
             for what, happened, share in (("lost", count.lost, loss), ("doubled", count.doubled, twice)):
                 actual = happened / count.datagrams
                 self.assertTrue(share / 2 <= actual <= share * 2, f"{way} the wire {what} {actual:.2%}")
@@ -260,7 +261,7 @@ class ProgramTests(TftpCase):
         self._assert_said("1", 68, PROGRAMS)
 
     def test_writing(self) -> None:
-        """Nothing can be written, and each says so (T08)."""
+        """Nothing can be written, and each says so (T37)."""
         commands = {
             "atftp": "atftp --put -r {name} -l {local} {server}",
             "tftp-hpa": "tftp -m binary {server} -c put {local} {name}",
