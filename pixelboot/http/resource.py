@@ -64,7 +64,7 @@ class Tree(Protocol):
     """What HTTP needs of the tree of files; `pixelboot.library.tree.Tree` is one."""
 
     async def open(self, name: str) -> Payload:
-        """The file of this name; raises `Absent` or `Forbidden`."""
+        """The file of this name; raises `Absent`, `Forbidden`, or OSError when it cannot be had now."""
 
 
 class BootRoot(Page):
@@ -168,6 +168,8 @@ class _Loaders(Page):
                 return await tree.open(b"/".join(request.postpath or []).decode())
             except (Absent, Forbidden) as error:
                 raise NotHere(404, str(error)) from None
+            except OSError as error:
+                raise NotHere(503, f"it cannot be read now: {error.strerror}", RETRY) from None
 
         super().__init__(shared, loader)
 

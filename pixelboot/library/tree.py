@@ -14,11 +14,12 @@ from typing import Any, Generic, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pixelboot.library.catalog import Stamp
 from pixelboot.library.file import FilePayload
-from pixelboot.library.names.below import READ, Absent, Forbidden, Outside, components, open_below, regular
+from pixelboot.library.names.below import READ, Absent, Forbidden, Outside, components, open_below, refusal, regular
 from pixelboot.library.names.packaged import PACKAGED, remedy
 
 __all__ = ["Absent", "Forbidden", "Tree", "media_type"]
@@ -42,6 +43,8 @@ seconds for the head of the answer, which is not enough for its SHA-256."""
 SETTLED = 1.0
 """Seconds that a file must have lain still for its digest to be remembered: its times are only so exact."""
 
+_log = Logger(namespace="pixelboot.library")
+
 _MEDIA_TYPES = {
     # The firmware of a UEFI machine decides by these what to do with what it was given.
     "efi": "application/efi",
@@ -57,7 +60,13 @@ def media_type(name: str) -> str:
 
 
 class Tree:
-    """What TFTP and HTTP serve by name.  Whatever touches the file system is done in the reactor's threads."""
+    """What TFTP and HTTP serve by name.
+
+    Files are looked for, opened and hashed in the reactor's threads.  They are read in the reactor's own, block by
+    block: the kernel is asked to have the beginning in memory by then, and to read far ahead of the rest.  A file
+    system that does not answer, as a network's that is gone, thus holds up everything at the first block that is not
+    there; let `root` be a local folder.
+    """
 
     def __init__(
         self,
@@ -78,6 +87,7 @@ class Tree:
         self._wall = wall
         self._packaged = packaged
         self._held: _Once[str, bool] = _Once(reactor, clock or reactor, HOLDS_TIME)
+        self._troubled = False  # Whether the last look of `holds` failed.
         self._digests: _Once[Stamp, str] = _Once(reactor, clock or reactor, float("inf"))
 
     async def open(self, name: str) -> FilePayload:
@@ -85,6 +95,7 @@ class Tree:
 
         :raises Absent: if there is none.
         :raises Forbidden: if it is not served.
+        :raises OSError: if it cannot be opened now, and perhaps can be later.
         """
         parts = components(name)
         pool = self._reactor.getThreadPool()
@@ -100,35 +111,52 @@ class Tree:
         return await claimed
 
     async def holds(self, name: str) -> bool:
-        """Whether `open` would find a file; that is looked up at most once in `HOLDS_TIME` seconds."""
+        """Whether `open` would find a file; that is looked up at most once in `HOLDS_TIME` seconds.
+
+        When it cannot be found out now, it is as it was the last time; and no, if there was none.
+        """
         try:
             parts = components(name)
         except Forbidden:
             return False
-        return await self._held.get("/".join(parts), lambda: partial(self._holds, parts))
+        key = "/".join(parts)
+        try:
+            held = await self._held.get(key, lambda: partial(self._holds, parts))
+        except OSError as error:
+            if not self._troubled:
+                self._troubled = True
+                _log.error("files cannot be looked for now: {problem}", problem=error.strerror or str(error))
+            return self._held.last(key, False)
+        self._troubled = False
+        return held
 
     def _find(self, parts: Sequence[str]) -> int:
         """In a thread: a descriptor of the file."""
+        name = "/".join(parts)
+        paths = self._packaged.get(name, ())
         if self._root:
             try:
                 return open_below(self._root, parts)
             except Absent:
                 pass
             except Outside:
-                if path := self._meant(parts):
-                    return regular(os.open(path, READ))
-                raise
-        name = "/".join(parts)
-        problem = ""
-        for path in self._packaged.get(name, ()):
+                meant = self._meant(parts)
+                if not meant:
+                    raise
+                paths = (meant,)
+        problem: Forbidden | None = None
+        for path in paths:
             try:
                 return regular(os.open(path, READ))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                problem = problem or f"{path} cannot be opened: {error.strerror}"
-        if problem:
-            raise Forbidden(problem)
+                refused = refusal(error, f"{path} cannot be opened")
+                if not isinstance(refused, Forbidden):
+                    raise  # The next best must not take its place because of what is wrong at this moment.
+                problem = problem or refused
+        if problem is not None:
+            raise problem
         hint = remedy(name)
         raise Absent(f"there is no such file; {hint}" if hint else "there is no such file")
 
@@ -141,10 +169,15 @@ class Tree:
     def _open(self, parts: Sequence[str]) -> FilePayload:
         """In a thread: the file as a payload, on its way into memory."""
         descriptor = self._find(parts)
-        with suppress(OSError):  # which a file system that knows no such advice raises
-            os.posix_fadvise(descriptor, 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
-        stamp = Stamp.of(os.fstat(descriptor))
-        return FilePayload(descriptor, media_type(parts[-1]), stamp.mtime_ns / 1e9, self._digest, stamp)
+        try:
+            with suppress(OSError):  # which a file system that knows no such advice raises
+                os.posix_fadvise(descriptor, 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            stamp = Stamp.of(os.fstat(descriptor))
+            return FilePayload(descriptor, media_type(parts[-1]), stamp.mtime_ns / 1e9, self._digest, stamp)
+        except BaseException:
+            os.close(descriptor)
+            raise
 
     def _holds(self, parts: Sequence[str]) -> bool:
         """In a thread."""
@@ -199,6 +232,10 @@ class _Once(Generic[K, T]):
         waiter: Deferred[T] = Deferred(waiting.remove)
         waiting.append(waiter)
         return await waiter
+
+    def last(self, key: K, default: T) -> T:
+        """What came of it the last time, however long ago, if it is still remembered."""
+        return self._known[key][1] if key in self._known else default
 
     def _done(self, result: T | Failure, key: K, remember: bool) -> None:
         if remember and not isinstance(result, Failure):

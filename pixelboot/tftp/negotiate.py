@@ -27,6 +27,9 @@ BLKSIZE = 512
 MOST_IN_FLIGHT = 4 * 1024 * 1024
 """Octets of one window: what a transfer keeps in memory for sending it again."""
 
+ALL_IN_FLIGHT = 16 * MOST_IN_FLIGHT
+"""Octets of all windows together."""
+
 WIDEST_WINDOW = 32767
 """Blocks of one window: with half of the block numbers or less in flight, a late ACK cannot be taken for a new one."""
 
@@ -56,6 +59,9 @@ class Limits:
     refused: frozenset[str] = frozenset()
     """Names of options that are never granted."""
 
+    in_flight: int = MOST_IN_FLIGHT
+    """Octets of a window of several blocks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:
@@ -76,9 +82,14 @@ class Terms:
     agreed: Options = ()
     """The options of the OACK, in the order asked; empty when there is none to send."""
 
+    @property
+    def in_flight(self) -> int:
+        """Octets of a whole window."""
+        return self.blksize * self.windowsize
 
-def negotiate(request: ReadRequest, size: int | None, limits: Limits) -> Terms:
-    """The terms on which a file of `size` octets (None if nobody knows) is sent; raises `Refusal`."""
+
+def negotiate(request: ReadRequest, size: int, limits: Limits) -> Terms:
+    """The terms on which a file of `size` octets is sent; raises `Refusal`."""
     if request.mode not in ("octet", "netascii"):
         raise Refusal(ErrorCode.ILLEGAL_OPERATION, "only the modes octet and netascii are known here")
     netascii = request.mode == "netascii"
@@ -86,7 +97,7 @@ def negotiate(request: ReadRequest, size: int | None, limits: Limits) -> Terms:
         name: int(value) for name, value in request.options if name not in limits.refused and _NUMBER.fullmatch(value)
     }
     blksize = min(asked["blksize"], limits.blksize) if 8 <= asked.get("blksize", 0) <= 65464 else None
-    room = min(limits.windowsize, WIDEST_WINDOW, MOST_IN_FLIGHT // (blksize or BLKSIZE))
+    room = min(limits.windowsize, WIDEST_WINDOW, max(1, limits.in_flight // (blksize or BLKSIZE)))
     windowsize = min(asked["windowsize"], room) if 1 <= asked.get("windowsize", 0) <= 65535 else None
     granted = {
         "blksize": blksize,

@@ -9,6 +9,9 @@ from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome, Severity, pace, printable, quantity
 from pixelboot.tftp.transfer import Ending, ReadTransfer, Result
 
+_PLAIN = 512
+"""Octets of a block that nobody asked to be larger (RFC 1350)."""
+
 
 @dataclass(frozen=True, slots=True)
 class _TftpOutcome(Outcome):
@@ -102,7 +105,10 @@ class TimedOut(_Transferred):
     severity: ClassVar[Severity] = "warn"
 
     def _end(self) -> str:
-        return f"given up, the machine is silent; it had {self._amount()}, {self._terms()}"
+        # It asked for large blocks, and not one of them came through: a tunnel or VLAN on the way takes smaller ones.
+        narrow = not self.octets and self.blksize > _PLAIN
+        hint = ": perhaps the network takes no blocks of this size (tftp.blksize)" if narrow else ""
+        return f"given up, the machine is silent; it had {self._amount()}, {self._terms()}{hint}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,8 @@ class Refused(_Asked):
     """The request was answered with an ERROR: a file that is not served, a mode that is not known, a write."""
 
     severity: ClassVar[Severity] = "warn"
-    rest: ClassVar[float] = 1.0
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 20
 
     code: int
     """The error code sent."""
@@ -165,16 +172,38 @@ class Refused(_Asked):
 
 @dataclass(frozen=True, slots=True)
 class Busy(_Asked):
-    """As many transfers run as are allowed: the request was not answered, and will be repeated."""
+    """It cannot be served at this moment: the request was not answered, and will be repeated."""
 
     severity: ClassVar[Severity] = "warn"
     rest: ClassVar[float] = 10.0
 
-    transfers: int
-    """How many run."""
+    reason: str
+    """Which limit was met."""
 
     def _end(self) -> str:
-        return f"not answered: {self.transfers} transfers run already"
+        return f"not answered: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort(_Asked):
+    """A transfer that neither the client nor the file ended."""
+
+    octets: int
+    """What the client had by then, in octets as sent."""
+
+    reason: str
+    """What ended it."""
+
+    def _end(self) -> str:
+        return f"cut short after {quantity(self.octets)}: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent(CutShort):
+    """The network did not take what was to be sent."""
+
+    severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +212,27 @@ class Dropped(_TftpOutcome):
 
     severity: ClassVar[Severity] = "warn"
     rest: ClassVar[float] = 60.0
+    burst: ClassVar[int] = 5
 
     reason: str
     """What was wrong."""
 
     def _what(self) -> str:
         return f"sent no request: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored(_TftpOutcome):
+    """A datagram that is not to be answered, or asked for what is being done already."""
+
+    severity: ClassVar[Severity] = "debug"
+    rest: ClassVar[float] = 10.0
+
+    reason: str
+    """Why nothing came of it."""
+
+    def _what(self) -> str:
+        return f"ignored: {self.reason}"
 
 
 def concluded(transfer: ReadTransfer, ending: Ending, machine: HardwareAddress | None, peer: str) -> Outcome:

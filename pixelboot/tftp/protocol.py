@@ -10,11 +10,12 @@ by its address and port.  One timer serves them all.
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from typing import ClassVar, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -25,14 +26,14 @@ from pixelboot.datagram import Arrival
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.tree import Absent, Forbidden
 from pixelboot.malformed import Malformed
-from pixelboot.outcome import Outcome, Severity, printable
+from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
 from pixelboot.tftp import wire
-from pixelboot.tftp.negotiate import Limits, Refusal, negotiate
-from pixelboot.tftp.outcomes import Broken, Busy, Dropped, NotFound, Refused, concluded
+from pixelboot.tftp.negotiate import ALL_IN_FLIGHT, MOST_IN_FLIGHT, Limits, Refusal, negotiate
+from pixelboot.tftp.outcomes import Broken, Busy, CutShort, Dropped, Ignored, NotFound, NotSent, Refused, concluded
 from pixelboot.tftp.settings import TftpSettings
 from pixelboot.tftp.transfer import Patience, ReadTransfer
-from pixelboot.tftp.wire import ErrorCode, ReadRequest, WriteRequest
+from pixelboot.tftp.wire import ErrorCode, Opcode, ReadRequest, WriteRequest
 from pixelboot.udp.deadlines import Deadlines
 from pixelboot.udp.port import Path, Peer
 
@@ -56,7 +57,9 @@ us send them to others; they are as short as what they answer, and this is how m
 _Who = tuple[HardwareAddress | None, str]
 """The machine, as far as anybody knows which it is, and its address as text."""
 
-_NEVER = float("inf")
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
+"""What the system says when it lacks something at this moment: a client that hears nothing asks again a little later,
+one that is told of an error gives up."""
 
 _log = Logger(namespace="pixelboot.tftp")
 
@@ -66,60 +69,6 @@ class Sender(Protocol):
 
     def send(self, datagrams: Sequence[bytes], path: Path) -> None:
         """Send; raises OSError when the network does not take it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored(Outcome):
-    """A datagram that is not to be answered, or asked for what is being done already."""
-
-    service: ClassVar[str] = "tftp"
-    severity: ClassVar[Severity] = "debug"
-    rest: ClassVar[float] = 10.0
-
-    peer: str
-    """Who sent it."""
-
-    reason: str
-    """Why nothing came of it."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"{self.peer} ignored: {self.reason}"
-
-
-@dataclass(frozen=True, slots=True)
-class CutShort(Outcome):
-    """A transfer that neither the client nor the file ended."""
-
-    service: ClassVar[str] = "tftp"
-
-    machine: HardwareAddress | None
-    """Whose transfer it was, as far as anybody knows."""
-
-    peer: str
-    """The client's address as text."""
-
-    name: str
-    """The file's name as the client wrote it; untrusted."""
-
-    octets: int
-    """What the client had by then, in octets as sent."""
-
-    reason: str
-    """What ended it."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        who = f"{self.machine} {self.peer}" if self.machine else self.peer
-        return f"{who} {printable(self.name)} cut short after {self.octets} octets: {printable(self.reason)}"
-
-
-@dataclass(frozen=True, slots=True)
-class NotSent(CutShort):
-    """The network did not take what was to be sent."""
-
-    severity: ClassVar[Severity] = "error"
-    rest: ClassVar[float] = 10.0
 
 
 @dataclass(slots=True, eq=False)
@@ -146,7 +95,7 @@ class _Answers:
     """Counts what may still be answered in this second."""
 
     left: int = MOST_ANSWERS
-    since: float = field(default=-_NEVER)
+    since: float = float("-inf")
 
     def allowed(self, now: float) -> bool:
         """Whether one more may be; counts it."""
@@ -181,6 +130,7 @@ class TftpProtocol:
         self._send = sender.send
         self._exchanges: dict[Peer, _Exchange] = {}
         self._by_address: Counter[str] = Counter()
+        self._in_flight = 0  # Octets of all windows.
         self._ended: dict[Peer, float] = {}
         self._answers = _Answers()
         self._deadlines = Deadlines(clock, self._due)
@@ -193,10 +143,10 @@ class TftpProtocol:
     def requested(self, octets: bytes, arrival: Arrival, _port: object = None) -> None:
         """Take one datagram from the request port."""
         address = str(arrival.source)
-        if arrival.to_everybody:  # RFC 1123 §4.2.3.5
-            self._report(Ignored(address, "the request was sent to everybody"))
-            return
         who = self._machine_at(arrival.source), address
+        if arrival.to_everybody:  # RFC 1123 §4.2.3.5
+            self._report(Ignored(*who, "the request was sent to everybody"))
+            return
         if arrival.source.is_unspecified or arrival.source.is_multicast or not arrival.source_port:
             self._report(Dropped(*who, "it comes from an address or port that cannot be answered"))
             return
@@ -205,7 +155,7 @@ class TftpProtocol:
             packet = wire.decode(octets)
         except Malformed as problem:
             self._report(Dropped(*who, str(problem)))
-            if octets[:2] != b"\0\5":
+            if wire.opcode(octets) != Opcode.ERROR:
                 self._answer(path, ErrorCode.ILLEGAL_OPERATION, "this is no TFTP request")
             return
         match packet:
@@ -226,7 +176,7 @@ class TftpProtocol:
         elif exchange.transfer is not None:
             exchange.heard_at = now = self._clock.seconds()
             self._step(exchange, exchange.transfer.received, octets, now)
-        elif octets[:2] == b"\0\5":
+        elif wire.opcode(octets) == Opcode.ERROR:
             self._cut(exchange, "the machine wants it no more")
 
     def stop(self) -> None:
@@ -244,11 +194,11 @@ class TftpProtocol:
         if former is not None:
             fresh = not former.acknowledged or now - former.heard_at < REPEAT_TIME
             if former.request == request and fresh:
-                self._report(Ignored(address, "it has asked for this already"))
+                self._report(Ignored(*who, "it has asked for this already"))
                 return
             self._cut(former, "the machine has asked anew from the same port")
-        if len(self._exchanges) >= self._settings.transfers or self._by_address[address] >= self._share:
-            self._report(Busy(*who, request.name, len(self._exchanges)))
+        if full := self._full(address):
+            self._report(Busy(*who, request.name, full))
             return
         exchange = _Exchange(who, path, request, now)
         self._exchanges[path.peer] = exchange
@@ -256,6 +206,15 @@ class TftpProtocol:
         self._deadlines.set(exchange, now + OPENING_TIME)
         opening = exchange.opening = Deferred.fromCoroutine(self._open(request.name))
         opening.addCallback(self._opened, exchange).addErrback(self._failed, exchange)
+
+    def _full(self, address: str) -> str:
+        """Which limit keeps one more transfer to this address from being begun; empty if none does."""
+        most = self._settings.transfers
+        if len(self._exchanges) >= most:
+            return f"{most} transfers run already (tftp.transfers)"
+        if self._by_address[address] >= self._share:
+            return f"{self._share} transfers to its address run already (half of tftp.transfers)"
+        return ""
 
     async def _open(self, name: str) -> Payload:
         return await self._open_file(name)
@@ -265,10 +224,13 @@ class TftpProtocol:
             payload.close()
             return
         exchange.payload = payload
-        terms = negotiate(exchange.request, payload.size, self._limits)
+        # Never more than this part of what is left, so that something is left for whoever comes next.
+        room = max(0, ALL_IN_FLIGHT - self._in_flight) * MOST_IN_FLIGHT // ALL_IN_FLIGHT
+        terms = negotiate(exchange.request, payload.size, replace(self._limits, in_flight=room))
         exchange.transfer = ReadTransfer(
             exchange.request.name, payload, terms, self._patience, rollover=self._settings.rollover
         )
+        self._in_flight += terms.in_flight
         self._step(exchange, exchange.transfer.start, self._clock.seconds())
 
     def _failed(self, failure: Failure, exchange: _Exchange) -> None:
@@ -288,6 +250,9 @@ class TftpProtocol:
             case Refusal():
                 code, words = problem.code, problem.message
                 outcome = Refused(*who, code, words)
+            case OSError() if problem.errno in _SHORT:
+                self._end(exchange, Busy(*who, f"the file cannot be opened now: {problem.strerror}"))
+                return
             case OSError():
                 self._give_up(exchange, "the file cannot be read", problem.strerror or str(problem))
                 return
@@ -350,6 +315,8 @@ class TftpProtocol:
         if len(self._ended) > MOST_REMEMBERED:
             del self._ended[next(iter(self._ended))]
         self._deadlines.drop(exchange)
+        if exchange.transfer is not None:
+            self._in_flight -= exchange.transfer.terms.in_flight
         opening, exchange.opening = exchange.opening, None
         try:
             if exchange.payload is not None:
@@ -374,11 +341,11 @@ class TftpProtocol:
 
     def _stranger(self, octets: bytes, peer: Peer) -> None:
         """A datagram that belongs to no transfer: RFC 1350 §4 has its sender told so."""
-        now = self._clock.seconds()
-        if now - self._ended.get(peer, -_NEVER) < QUIET_TIME:
+        ended_at = self._ended.get(peer)
+        if ended_at is not None and self._clock.seconds() - ended_at < QUIET_TIME:
             return
-        self._report(Ignored(peer[0], "its datagram belongs to no transfer"))
-        if octets[:2] in (b"\0\3", b"\0\4"):
+        self._report(Ignored(None, peer[0], "its datagram belongs to no transfer"))
+        if wire.opcode(octets) in (Opcode.DATA, Opcode.ACK):
             self._answer(Path(peer), ErrorCode.UNKNOWN_TID, "there is no such transfer")
 
     def _answer(self, path: Path, code: ErrorCode, words: str) -> None:
@@ -391,4 +358,4 @@ class TftpProtocol:
         try:
             self._send([wire.error(code, words)], path)
         except OSError as problem:
-            self._report(Ignored(path.peer[0], f"no ERROR could be sent there: {problem.strerror}"))
+            self._report(Ignored(None, path.peer[0], f"no ERROR could be sent there: {problem.strerror}"))

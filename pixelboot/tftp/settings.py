@@ -30,7 +30,10 @@ class TftpSettings:
         "1500 without the headers of IP, UDP and TFTP; tunnels take less (1428, 1024).",
     )
     windowsize: int = setting(
-        whole(1, 4096), 64, help="The most blocks sent before one acknowledgement, to clients that ask for several."
+        whole(1, 4096),
+        64,
+        help="The most blocks sent before one acknowledgement, to clients that ask for several. What is sent is kept "
+        "until then, in 64 MiB at the most for all: when many transfers run, new ones are granted shorter windows.",
     )
     refuse: tuple[str, ...] = setting(
         listing(choice("blksize", "timeout", "tsize", "windowsize")),
@@ -46,7 +49,8 @@ class TftpSettings:
         whole(1, 100),
         8,
         help="How often a block is sent again before the transfer is given up; 8 makes 28 seconds at the least, "
-        "because every wait is twice as long as the one before, up to 8 seconds.",
+        "because every wait is twice as long as the one before, up to 8 seconds. A client that asks for an interval "
+        "of its own (the option timeout) has that between them instead.",
     )
     rollover: int = setting(
         whole(0, 1), 0, help="The block number that follows 65535. Nearly all clients expect 0, a few old ones 1."
@@ -54,5 +58,6 @@ class TftpSettings:
     transfers: int = setting(
         whole(1, 65536),
         4096,
-        help="How many transfers run at once; who asks beyond that is not answered, and asks again.",
+        help="How many transfers run at once, and at most half of them to one address; who asks beyond that is not "
+        "answered, and asks again. Each has a file open.",
     )

@@ -8,9 +8,12 @@ Without options there is no OACK, and without windowsize a window is one block. 
 only on the wire has their number 16 bits.
 
 What is sent again, and why: the timer sends the whole window again, an ACK inside the window what it leaves open
-(RFC 7440 §4).  A repeated ACK is never answered in lock-step: that would double every packet from there on (the
-Sorcerer's Apprentice, RFC 1123 §4.2.3.1).  In a window it is how a client says that the window's first block was lost,
-so it is answered, once a window.
+(RFC 7440 §4).  But of the first window only the first block is sent again until one was acknowledged: till then nothing
+shows that anybody is there, and whoever asks in another's name shall not have a window sent to him nine times.
+
+A repeated ACK is never answered in lock-step: that would double every packet from there on (the Sorcerer's Apprentice,
+RFC 1123 §4.2.3.1).  In a window it is how a client says that the window's first block was lost, so it is answered, once
+a window.
 
 The apprentice has a way into windows too.  For every block that is not the next one, so for every copy of one that it
 has, EDK2 says its last ACK again.  A window sent again without need thus brings an ACK of the last block that was sent
@@ -32,8 +35,12 @@ from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.wire import ErrorCode, ack_block
 
 LONGEST_SILENCE = 240.0
-"""Seconds: a client that asks for a long interval of retransmission gets fewer of them, so that this is not exceeded by
-much.  Without it one packet could hold a transfer for as long as 38 minutes."""
+"""Seconds in which a client must be heard that asked for an interval of retransmission of its own.  Of long intervals
+there are fewer, and none is longer than half of this, for a packet that is lost must be sent again once.  Without this
+bound one request could hold a transfer for as long as 38 minutes."""
+
+FIRST_SILENCE = 60.0
+"""The same until a block is acknowledged: anybody can send a request, and in another's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +57,8 @@ class Patience:
     """Seconds of the longest."""
 
     retries: int = 8
-    """How often in succession the same is sent again; with the waits above, 28 seconds or more."""
+    """How often in succession the same is sent again; with the waits above, and no interval that the client asked for,
+    28 seconds or more."""
 
 
 class Result(StrEnum):
@@ -136,9 +144,6 @@ class ReadTransfer:
         """Octets that the client has, as sent."""
         self._blocks = Blocks(payload, terms.blksize, netascii=terms.netascii)
         self._patience = patience
-        self._retries = patience.retries
-        if terms.timeout is not None:
-            self._retries = min(patience.retries, max(1, int(LONGEST_SILENCE / terms.timeout)))
         self._period = 65535 if rollover else 65536
         self._base = 0  # The last block that was acknowledged; 0 is none.
         self._window: deque[bytes] = deque()  # The packets of the blocks from there on, as they were sent.
@@ -149,7 +154,9 @@ class ReadTransfer:
         self._started_at = self._sent_at = 0.0
         self._srtt: float | None = None
         self._variation = 0.0
-        self._wait = patience.first if terms.timeout is None else terms.timeout
+        self._wait = patience.first
+        self._retries = patience.retries
+        self._bound(FIRST_SILENCE)
         self._tries = 0  # How often in succession the timer has sent the same again.
         self._resent = 0  # Packets sent again, in all.
 
@@ -192,6 +199,8 @@ class ReadTransfer:
                 return []
             if not steps:
                 return self._repeated(now)
+            if not self._base:
+                self._bound(LONGEST_SILENCE)
             self._base += steps
             for _ in range(steps):
                 self.acknowledged += len(window.popleft()) - 4
@@ -243,8 +252,8 @@ class ReadTransfer:
         return self._send(packets, now)
 
     def _send_again(self, now: float) -> list[bytes]:
-        """All that is in flight."""
-        packets = [self._oack] if self._oack else list(self._window)
+        """All that is in flight; only its first, as long as nothing shows that the client is there to hear it."""
+        packets = [self._oack] if self._oack else list(self._window) if self._base else [self._window[0]]
         self._doubled = self._base + len(self._window)
         self._resent += len(packets)
         self._fresh = False
@@ -270,8 +279,20 @@ class ReadTransfer:
         self.deadline = None
         self._window.clear()
 
+    def _bound(self, silence: float) -> None:
+        """Where the client asked for an interval: wait so long, but so that it is over after `silence` seconds."""
+        if self.terms.timeout is not None:
+            self._wait = min(self.terms.timeout, silence / 2)
+            self._retries = min(self._patience.retries, int(silence / self._wait) - 1)
+
     def _measure(self, trip: float) -> None:
-        """Learn from a round trip of `trip` seconds how long to wait (Jacobson and Karels, as in RFC 6298 §2)."""
+        """Learn from a round trip of `trip` seconds how long to wait (Jacobson and Karels, as in RFC 6298 §2).
+
+        The floor is lower than the second of §2.4.  That one spares the networks between any two hosts; here both ends
+        are in one network, and every lost packet halts the whole transfer for as long as is waited.  To have waited too
+        short costs a packet, or a window, and then no more: by Karn's rule the wait stays doubled until something that
+        was sent once is acknowledged.
+        """
         if self._srtt is None:
             self._srtt, self._variation = trip, trip / 2
         else:

@@ -129,8 +129,8 @@ def decode(octets: bytes) -> Packet:
     """
     if len(octets) < 4:
         raise Malformed(f"a packet of {len(octets)} octets, 4 is the least")
-    opcode, number = _NUMBERED.unpack_from(octets)
-    match opcode:
+    kind, number = _NUMBERED.unpack_from(octets)
+    match kind:
         case Opcode.RRQ:
             return ReadRequest(*_request(octets))
         case Opcode.WRQ:
@@ -143,7 +143,12 @@ def decode(octets: bytes) -> Packet:
             return Error(number, _text(octets[4 : 4 + _LONGEST_MESSAGE].split(b"\0", 1)[0]))
         case Opcode.OACK:
             return OptionAck(_granted(octets))
-    raise Malformed(f"opcode {opcode}, 1 to 6 are known")
+    raise Malformed(f"opcode {kind}, 1 to 6 are known")
+
+
+def opcode(octets: bytes) -> int:
+    """The `Opcode`, or another number, that a datagram begins with; 0 of one that is too short for any."""
+    return int.from_bytes(octets[:2]) if len(octets) >= 2 else 0
 
 
 def ack_block(octets: bytes) -> int | None:

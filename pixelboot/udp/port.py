@@ -75,7 +75,7 @@ _log = Logger(namespace="pixelboot.udp")
 def open_socket(interface: Interface | None, port: int, address: IPv4Address = ANYWHERE) -> socket.socket:
     """A socket that receives what arrives at UDP `port` of `address`, by `interface` or by any; port 0 is any free one.
 
-    Only one that is bound to an interface may broadcast: nobody who forges his address can make the others do so.
+    It may not broadcast, so that nobody who forges his address makes us do so; `UdpPort` sees to it where we have to.
 
     :raises OSError: when the port is taken, the address is none of ours, or the interface is gone.
     """
@@ -83,7 +83,6 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address = A
     try:
         if interface is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         for wish, order in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
             opened.setsockopt(socket.SOL_SOCKET, wish, BUFFER)
             with suppress(PermissionError):  # Beyond the system's limit (net.core.rmem_max) root alone may go.
@@ -178,6 +177,7 @@ class UdpPort(_Port):
         """
         super().__init__(reactor, opened)
         self._interface = interface
+        self._may_broadcast = False
         self._wall = wall
         self._read = self._arrival
 
@@ -215,8 +215,17 @@ class UdpPort(_Port):
         §4.1 allows and every client takes.
         """
         address = _EVERYBODY if destination.hwaddr is not None else str(destination.address)
+        if self._interface is not None:
+            # Everybody on the interface may be meant, but never a network's broadcast address: whoever makes us send
+            # there has forged it.  The system refuses it, as long as the socket may not broadcast.
+            self._broadcasts(address == _EVERYBODY)
         index = 0 if self._interface is None else self._interface.index
         self._socket.sendmsg([octets], _pinned(destination.source, index), 0, (address, destination.port))
+
+    def _broadcasts(self, may: bool) -> None:
+        if may != self._may_broadcast:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(may))
+            self._may_broadcast = may
 
     def _arrival(self) -> tuple[bytes, Arrival, UdpPort] | None:
         """Read one datagram; None when the system does not say where it arrived."""
@@ -234,9 +243,9 @@ class UdpPort(_Port):
         return octets, Arrival(name, here, self.number, sender, port, self._wall(), to_everybody), self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Path:
-    """The way to one peer, made once for all datagrams that take it."""
+    """The way to one peer, made once for all datagrams that take it, and what is learned about it meanwhile."""
 
     peer: Peer
     """Where they go."""
@@ -247,8 +256,11 @@ class Path:
     control: Control = field(init=False, repr=False, compare=False)
     """What the kernel is told with each."""
 
+    too_long: int = field(init=False, repr=False, compare=False, default=_LARGEST_SEND // 2)
+    """Octets from which on datagrams are not cut out of one send on this way, as far as that is known."""
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "control", [] if self.source == ANYWHERE else _pinned(self.source, 0))
+        self.control = [] if self.source == ANYWHERE else _pinned(self.source, 0)
 
 
 class DataPort(_Port):
@@ -259,7 +271,6 @@ class DataPort(_Port):
         opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 0)
         self._read = partial(opened.recvfrom, LARGEST_REPLY)
         self._sendmsg = opened.sendmsg
-        self._too_long = _LARGEST_SEND // 2
 
     def start(self, received: Callable[[bytes, Peer], None]) -> None:
         """Read from now on; `received` is called with each datagram (its first `LARGEST_REPLY` octets) and its sender.
@@ -292,7 +303,7 @@ class DataPort(_Port):
         """Hand over many datagrams of one size (the last may be shorter) in one call; whether they were sent."""
         size = len(datagrams[0])
         whole = all(len(octets) == size for octets in datagrams[:-1]) and 0 < len(datagrams[-1]) <= size
-        if size >= self._too_long or not whole:
+        if size >= path.too_long or not whole:
             return False
         at_once = min(_MOST_SEGMENTS, _LARGEST_SEND // size)
         control = [*path.control, (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(size))]
@@ -303,7 +314,7 @@ class DataPort(_Port):
                 if at or problem.errno not in _NOT_SEGMENTED:
                     raise
                 self._send_each(datagrams, path)
-                self._too_long = size  # That went well, so it was the cutting that the kernel refused.
+                path.too_long = size  # That went well, so it was the cutting that the kernel refused.
                 return True
         return True
 

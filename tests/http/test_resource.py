@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -269,6 +270,22 @@ class LoaderTests(HttpCase):
         missing = await self.client.ask(get("/loaders/ipxe.efi"))
         self.assertEqual(missing.status, 404)
         self.assertIn(b"apt-get install ipxe", missing.body)
+
+    async def test_a_bad_moment(self) -> None:
+        """A loader that cannot be opened now is no missing one: the client may come again."""
+        opened = os.open
+
+        def refused(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+            if flags & os.O_PATH:
+                return opened(path, flags, dir_fd=dir_fd)
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+        patched = self.patch(os, "open", refused)
+        response = await self.client.ask(get("/loaders/snponly.efi"))
+        patched.restore()
+        self.assertEqual((response.status, response.headers["Retry-After"]), (503, "1"))
+        self.assertEqual(response.body, b"it cannot be read now: Too many open files\n")
+        self.assertEqual((await self.client.ask(get("/loaders/snponly.efi"))).status, 200)
 
     async def test_h33_no_way_out(self) -> None:
         """Nothing but what is in the tree; the connection stays, and the reason is in the log."""

@@ -7,12 +7,14 @@ import hashlib
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor as installed
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot.library import tree as module
@@ -83,6 +85,20 @@ class TreeCase(TestCase):
         payload.close()
         return self.fail(f"{name} is there")
 
+    def refuse(self, number: int) -> Callable[[], None]:
+        """From now on, until the result is called, the system opens no file that is there."""
+        opened = os.open
+
+        def refused(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+            descriptor = opened(path, flags, dir_fd=dir_fd)
+            if flags & os.O_PATH:
+                return descriptor
+            os.close(descriptor)
+            raise OSError(number, os.strerror(number))
+
+        allow: Callable[[], None] = self.patch(os, "open", refused).restore
+        return allow
+
 
 class OpenTests(TreeCase):
     """Files."""
@@ -145,6 +161,42 @@ class OpenTests(TreeCase):
         for name in ("other.kpxe", "none.kpxe"):
             self.assertIn("leads out", await self.refused(name))
 
+    async def test_a_packaged_one_that_may_not_be_read(self) -> None:
+        """It is refused, by its own name and by that of a link to it."""
+        (self.system / "undionly.kpxe").write_bytes(b"packaged")
+        (self.root / "mine.kpxe").symlink_to(self.system / "undionly.kpxe")
+        self.refuse(errno.EACCES)
+        for name in ("undionly.kpxe", "mine.kpxe"):
+            reason = f"Forbidden: {self.system}/undionly.kpxe cannot be opened: Permission denied"
+            self.assertEqual(await self.refused(name), reason)
+
+    async def test_a_bad_moment(self) -> None:
+        """Then nothing is known of a file, and no other takes its place; a little later it is there."""
+        (self.root / "ipxe.efi").write_bytes(b"own")
+        for name in ("none", "undionly.kpxe"):  # The first of two candidates fails.
+            (self.system / name).write_bytes(b"packaged")
+        (self.root / "mine.kpxe").symlink_to(self.system / "undionly.kpxe")
+        for name in ("ipxe.efi", "undionly.kpxe", "mine.kpxe"):
+            for number in (errno.EMFILE, errno.EIO):
+                allow = self.refuse(number)
+                asking: Deferred[Any] = Deferred.fromCoroutine(self.tree.open(name))
+                error = await self.assertFailure(asking, OSError)
+                self.assertEqual(error.errno, number, name)
+                allow()
+            self.assertIn(await self.octets(name), (b"own", b"packaged"))
+
+    async def test_no_descriptor_is_left(self) -> None:
+        """An open file that cannot be made a payload is closed."""
+
+        def fail(*_: object) -> FilePayload:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+
+        await self.octets("x.efi")  # Threads, and what else stays open.
+        before = len(os.listdir("/proc/self/fd"))
+        self.patch(module, "FilePayload", fail)
+        await self.assertFailure(Deferred.fromCoroutine(self.tree.open("x.efi")), OSError)
+        self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
     async def test_how_to_get_it(self) -> None:
         """Who misses a loader is told where it comes from."""
         self.assertRegex(await self.refused("ipxe.efi"), "^Absent: there is no such file; install the package ipxe ")
@@ -189,6 +241,23 @@ class HoldsTests(TreeCase):
         self.assertTrue(await self.tree.holds("y"))
         self.clock.advance(module.HOLDS_TIME)
         self.assertFalse(await self.tree.holds("y"))
+
+    async def test_a_bad_moment(self) -> None:
+        """What cannot be found out is as it was, or no; it is asked again each time, and told once."""
+        self.assertTrue(await self.tree.holds("x.efi"))
+        (self.root / "y").write_bytes(b"")
+        for _ in range(2):
+            self.clock.advance(module.HOLDS_TIME)
+            allow = self.refuse(errno.EMFILE)
+            with capturedLogs() as events:
+                held = [await self.tree.holds(name) for name in ("x.efi", "x.efi", "y")]
+            allow()
+            self.assertEqual(held, [True, True, False])
+            lines = [formatEvent(event) for event in events if event["log_namespace"] == "pixelboot.library"]
+            self.assertEqual(lines, ["files cannot be looked for now: Too many open files"])
+            self.assertTrue(await self.tree.holds("y"), "it is not remembered that it could not be seen")
+            self.tree = self.make(str(self.root))
+            self.assertTrue(await self.tree.holds("x.efi"))
 
     async def test_shared(self) -> None:
         """Many who ask at once make one look, and one who goes away leaves the others theirs."""

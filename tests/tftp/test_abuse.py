@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import os
+import weakref
+
 from pixelboot.tftp import wire
+from pixelboot.tftp.negotiate import ALL_IN_FLIGHT, MOST_IN_FLIGHT
 from pixelboot.tftp.protocol import MOST_ANSWERS, MOST_REMEMBERED, OPENING_TIME, QUIET_TIME
 from pixelboot.tftp.settings import TftpSettings
-from tests.tftp.network import Network, NetworkCase, host, rrq
+from tests.tftp.network import LARGE, Kept, Network, NetworkCase, host, rrq
 
 ERROR = wire.error(0, "enough")
 ACK = wire.ack
@@ -25,7 +31,7 @@ class StrangerTests(NetworkCase):
         self.assert_over("Ignored", "Ignored", "Served")
 
     def test_never_answered(self) -> None:
-        """No ERROR is ever answered, nor what is nothing at all: two servers could go on like that for ever."""
+        """T07: no ERROR is ever answered, nor what is nothing at all: two servers could go on like that for ever."""
         for octets in (ERROR, b"\0\5", b"", b"\0", b"\0\4"[:1], rrq("small"), b"\0\7xx", b"\xff" * 40):
             self.lan.say(octets, host(2))
         self.assertEqual(self.lan.sent, [])
@@ -89,6 +95,70 @@ class BoundsTests(NetworkCase):
                 self.lan.say(ACK(1), host(1), 2000 + port)
             self.lan.say(ACK(1), host(2))
         self.assert_over(*(["Busy"] * 2 + ["Served"] * 4) * 2)
+
+    def test_which_limit(self) -> None:
+        """Who is not answered can be told why, by the name of the limit."""
+        self.lan = Network(TftpSettings(transfers=4))
+        for number, port in ((1, 1), (1, 2), (1, 3), (2, 1), (3, 1), (4, 1)):
+            self.lan.request(rrq("small"), host(number), port)
+        self.assertEqual(
+            [outcome.summary().partition(": ")[2] for outcome in self.lan.outcomes],
+            [
+                "2 transfers to its address run already (half of tftp.transfers)",
+                "4 transfers run already (tftp.transfers)",
+            ],
+        )
+        self.lan.protocol.stop()
+
+    def test_no_descriptor(self) -> None:
+        """While the system lacks what it takes to open a file nobody is told so: he asks again, and has it then."""
+        problems = [errno.EMFILE, errno.ENFILE, errno.ENOMEM]
+        found = self.lan.open
+
+        async def opened(name: str) -> Kept:
+            if problems:
+                number = problems.pop()
+                raise OSError(number, os.strerror(number))
+            return await found(name)
+
+        self.patch(self.lan.protocol, "_open_file", opened)
+        client = self.lan.download("large", host(1))
+        self.assert_over("Busy", "Busy", "Busy", "Served")
+        self.assertEqual(bytes(client.octets), LARGE)
+        self.assertIn("cannot be opened now: Too many open files", self.lan.outcomes[2].summary())
+
+    def test_t28_windows_in_memory(self) -> None:
+        """However many ask for the widest window of the largest blocks: all of them together are bounded."""
+        self.lan = Network(TftpSettings(blksize=65464, windowsize=4096))
+        ask = {"blksize": 65464, "windowsize": 4096}
+        for _ in range(2):
+            granted = []
+            for number in range(300):
+                self.lan.request(rrq("small", **ask), host(number % 200), 3000 + number)
+                [said] = self.lan.said_to(host(number % 200), 3000 + number)
+                assert isinstance(said, wire.OptionAck)
+                granted.append(int(dict(said.options)["windowsize"]))
+            self.assertEqual(granted, sorted(granted, reverse=True))
+            self.assertEqual((granted[0], granted[-1]), (MOST_IN_FLIGHT // 65464, 1))
+            wide = sum(windowsize for windowsize in granted if windowsize > 1)
+            self.assertLessEqual(wide * 65464, ALL_IN_FLIGHT)
+            self.lan.protocol.stop()  # What they held, others can have.
+            self.lan.sent.clear()
+
+    def test_an_exchange_that_is_over_is_forgotten(self) -> None:
+        """What was asked for and refused, or cut, is not kept until its time would have come."""
+        self.lan.request(rrq("slow"), host(1))  # Something to wait for, or else there was nothing to forget.
+        kept: list[weakref.ref[Kept]] = []
+        for _ in range(300):
+            self.lan.request(rrq("absent"), host(2))
+            self.lan.request(rrq("large", windowsize=64), host(3))
+            self.lan.say(ACK(0), host(3))
+            self.lan.request(rrq("small", windowsize=64), host(3))
+            kept += [weakref.ref(payload) for payload in self.lan.payloads]
+            self.lan.payloads.clear()
+        gc.collect()
+        self.assertEqual(len([payload for payload in kept if payload() is not None]), 1, "the one that is running")
+        self.lan.protocol.stop()
 
     def test_opening_takes_a_place(self) -> None:
         """A file that is being opened counts, and so its number is bounded as well."""

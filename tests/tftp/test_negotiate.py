@@ -69,7 +69,7 @@ def pairs(words: str) -> wire.Options:
     return tuple((name, value) for name, _, value in (word.partition("=") for word in words.split()))
 
 
-def terms(options: str, limits: Limits = LIMITS, size: int | None = SIZE, mode: str = "octet") -> Terms:
+def terms(options: str, limits: Limits = LIMITS, size: int = SIZE, mode: str = "octet") -> Terms:
     """What is granted to a request on the wire."""
     request = wire.decode(wire.read_request("snponly.efi", mode, pairs(options)))
     assert isinstance(request, ReadRequest)
@@ -85,12 +85,12 @@ class Options(SynchronousTestCase):
             self.assertEqual(terms(asked).agreed, pairs(granted), who)
 
     def test_t16_to_t34_options(self) -> None:
-        """Every option at its edges."""
+        """T16, T17, T22, T24, T25, T26, T27, T28, T31, T34: every option at its edges."""
         for name, asked, granted in OPTIONS:
             self.assertEqual(terms(asked).agreed, pairs(granted), name)
 
     def test_t16_t22_t25_t27_t31_no_numbers(self) -> None:
-        """What is no number is left out, of every option; the others stay."""
+        """T23: what is no number is left out, of every option; the others stay."""
         for name in ("blksize", "windowsize", "timeout", "tsize"):
             for value in NO_NUMBERS:
                 request = ReadRequest("a", "octet", ((name, value), ("blksize" if name != "blksize" else "tsize", "9")))
@@ -111,10 +111,9 @@ class Options(SynchronousTestCase):
         self.assertEqual((got.agreed, got.blksize), (pairs("windowsize=4"), 512))
 
     def test_t26_sizes(self) -> None:
-        """Beyond 32 bits, of an empty file, and where nobody knows it."""
+        """Beyond 32 bits, and of an empty file."""
         for size in (0, 1, 2**32, 2**40 + 1):
             self.assertEqual(terms("tsize=0", size=size).agreed, (("tsize", str(size)),))
-        self.assertEqual(terms("tsize=0", size=None).agreed, ())
 
     def test_t26_netascii_has_no_size(self) -> None:
         """It is another one on the wire, which nobody knows before the end."""
@@ -139,6 +138,13 @@ class Options(SynchronousTestCase):
         self.assertEqual(terms("blksize=1468 windowsize=65535", WIDE).windowsize, MOST_IN_FLIGHT // 1468)
         self.assertEqual(terms("windowsize=65535", WIDE).windowsize, MOST_IN_FLIGHT // 512)
         self.assertEqual(terms("windowsize=65535 blksize=8", WIDE).windowsize, WIDEST_WINDOW)
+
+    def test_t28_where_little_memory_is_left(self) -> None:
+        """A window is as short as it must be, and one block at the least."""
+        for left, windowsize in ((1 << 20, 64), (10 * 1468, 10), (1468, 1), (1, 1), (0, 1)):
+            got = terms("blksize=1468 windowsize=64", Limits(1468, 64, in_flight=left))
+            self.assertEqual((got.windowsize, got.in_flight), (windowsize, windowsize * 1468), left)
+            self.assertEqual(got.agreed, pairs(f"blksize=1468 windowsize={windowsize}"), left)
 
     @given(st.lists(ANY_OPTION, max_size=8), st.integers(512, 65464), st.integers(1, 65535), st.booleans())
     def test_t16_t18_t23_whatever_is_asked(

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome
 from pixelboot.tftp.negotiate import Terms
-from pixelboot.tftp.outcomes import Busy, Dropped, NotFound, Refused, concluded
+from pixelboot.tftp.outcomes import Busy, CutShort, Dropped, Ignored, NotFound, NotSent, Refused, concluded
 from pixelboot.tftp.transfer import Ending, Patience, ReadTransfer, Result
 from tests.tftp.peer import Held
 
@@ -19,7 +19,12 @@ OTHERS: tuple[tuple[Outcome, str, str, str], ...] = (
     (NotFound(MAC, PEER, "pxelinux.cfg/0A4D"), "tftp.NotFound", "info", f"{WHO} pxelinux.cfg/0A4D is not there"),
     (Refused(None, PEER, "../etc/passwd", 2, "it is\noutside"), "tftp.Refused", "warn",
      f"{PEER} ../etc/passwd refused with error 2: it is\\noutside"),
-    (Busy(MAC, PEER, "a", 4096), "tftp.Busy", "warn", f"{WHO} a not answered: 4096 transfers run already"),
+    (Busy(MAC, PEER, "a", "4 transfers run already"), "tftp.Busy", "warn",
+     f"{WHO} a not answered: 4 transfers run already"),
+    (CutShort(MAC, PEER, "a\nb", 1468, "it is\nover"), "tftp.CutShort", "info",
+     f"{WHO} a\\nb cut short after 1.5 kB: it is\\nover"),
+    (NotSent(None, PEER, "a", 0, "no route"), "tftp.NotSent", "error", f"{PEER} a cut short after 0 octets: no route"),
+    (Ignored(MAC, PEER, "it is late"), "tftp.Ignored", "debug", f"{WHO} ignored: it is late"),
     (Dropped(None, PEER, "opcode 7\x1b"), "tftp.Dropped", "warn", f"{PEER} sent no request: opcode 7\\x1b"),
 )  # fmt: skip
 
@@ -33,7 +38,11 @@ ENDINGS: tuple[tuple[Ending, str, str, str], ...] = (
     (Ending(Result.PROBED, 0, 0.01, 0, 8, "User aborted the transfer"), "tftp.Probed", "debug",
      "asked for its size only"),
     (Ending(Result.TIMED_OUT, 0, 28.7, 9), "tftp.TimedOut", "warn",
-     "given up, the machine is silent; it had 0 octets in 28.70 s, blksize 1468, windowsize 4, 9 sent again"),
+     ("given up, the machine is silent; it had 0 octets in 28.70 s, blksize 1468, windowsize 4, 9 sent again: "
+     "perhaps the network takes no blocks of this size (tftp.blksize)")),
+    (Ending(Result.TIMED_OUT, 5872, 28.7, 9), "tftp.TimedOut", "warn",
+     ("given up, the machine is silent; it had 5.9 kB in 28.70 s (205 octets/s), blksize 1468, windowsize 4, "
+     "9 sent again")),
     (Ending(Result.ABORTED, 0, 1.0, 0, 3, "disk\nfull"), "tftp.Aborted", "warn",
      "broken off by the machine with error 3 (disk\\nfull); it had 0 octets in 1.00 s, blksize 1468, windowsize 4"),
     (Ending(Result.ABORTED, 0, 1.0, 0), "tftp.Aborted", "warn",
@@ -69,5 +78,5 @@ class Outcomes(SynchronousTestCase):
 
     def test_hostile_ones_rest(self) -> None:
         """What anybody can cause without end does not fill the log."""
-        for kind in (Refused, Busy, Dropped):
+        for kind in (Refused, Busy, Dropped, Ignored, NotSent):
             self.assertGreater(kind.rest, 0, kind)

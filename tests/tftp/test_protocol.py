@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pixelboot.tftp import wire
-from pixelboot.tftp.outcomes import Broken, NotFound, Refused, Served
-from pixelboot.tftp.protocol import REPEAT_TIME, CutShort, NotSent
+from pixelboot.tftp.outcomes import Broken, CutShort, NotFound, NotSent, Refused, Served
+from pixelboot.tftp.protocol import REPEAT_TIME
 from pixelboot.tftp.settings import TftpSettings
 from tests.tftp.network import CARD, FILES, LARGE, SECOND, SERVER, SMALL, Network, NetworkCase, host, rrq
 from tests.tftp.peer import seeded
@@ -86,7 +86,7 @@ class RefusedTests(NetworkCase):
     """What is not sent."""
 
     def test_table(self) -> None:
-        """T04, T08, T09: each has its error code and its outcome; T07: an ERROR is never answered."""
+        """T04, T08, T09, T37: each has its error code and its outcome; T07: an ERROR is never answered."""
         for octets, code, kind in (
             (rrq("absent"), 1, "NotFound"),
             (rrq("forbidden"), 2, "Refused"),
@@ -127,6 +127,14 @@ class RefusedTests(NetworkCase):
         told = [packet.message for packet in self.lan.said_to(host(101)) if isinstance(packet, wire.Error)]
         self.assertEqual(told, ["there is no such file", "this file is not served", "the file cannot be read"])
 
+    def test_t37_writing(self) -> None:
+        """It is refused, and nothing is opened for it."""
+        self.lan.request(b"\0\2new\0octet\0tsize\x005\0", host(101))
+        self.assert_error(2, host(101))
+        self.assert_over("Refused")
+        self.assertEqual((self.lan.asked, self.lan.outcomes[0].summary()),
+                         ([], f"{CARD} {host(101)} new refused with error 2: nothing can be written here"))  # fmt: skip
+
     def test_to_everybody(self) -> None:
         """T12: a request by broadcast is not answered, whatever is in it."""
         for octets in (rrq("small"), b"\0\2small\0octet\0", b"\0\7"):
@@ -158,7 +166,7 @@ class RepeatedTests(NetworkCase):
         self.assertEqual(self.lan.asked, ["slow"])
 
     def test_late_copy(self) -> None:
-        """A copy that was long on its way does not disturb the transfer; later the client has begun anew."""
+        """T14: a copy that was long on its way does not disturb the transfer; later the client has begun anew."""
         for wait, kinds in ((REPEAT_TIME - 0.1, ["Ignored"]), (REPEAT_TIME + 0.1, ["CutShort"])):
             lan = Network()
             lan.request(rrq("large"), host(1))
@@ -170,7 +178,7 @@ class RepeatedTests(NetworkCase):
             self.assertEqual(lan.leftovers(), [])
 
     def test_a_copy_that_comes_in_the_middle(self) -> None:
-        """However long ago the transfer began: a client that goes on has not begun anew."""
+        """T14: however long ago the transfer began, a client that goes on has not begun anew."""
         self.lan.request(rrq("large"), host(1))
         for block in (1, 2, 3):
             self.lan.say(ACK(block), host(1))

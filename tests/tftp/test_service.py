@@ -177,7 +177,7 @@ class ServeTests(ServiceCase):
         self.assertEqual({type(outcome) for outcome in self.outcomes}, {Served})
 
     async def test_homes(self) -> None:
-        """Whichever address is asked, that address answers: with the file, and with an ERROR."""
+        """T01: whichever address is asked, that address answers: with the file, and with an ERROR."""
         self.service.startService()
         for address in (HERE, ALSO_HERE, "127.9.9.9"):
             for name in ("small", "absent"):

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
-from pixelboot.tftp.transfer import Ending, Patience, ReadTransfer, Result
+from pixelboot.tftp.transfer import FIRST_SILENCE, LONGEST_SILENCE, Ending, Patience, ReadTransfer, Result
 from tests.tftp.peer import Client, Held, dialogue
 
 PATIENCE = Patience(first=1.0, floor=0.1, ceiling=8.0, retries=5)
@@ -186,13 +186,38 @@ class Dialogues(SynchronousTestCase):
         self.assertEqual(ending and ending.result, Result.ABORTED)
 
     def test_t25_the_interval_asked_for(self) -> None:
-        """Exactly that, always; and a long one is not repeated for the better part of an hour."""
+        """Exactly that, always."""
         ending = self.play(transfer(terms=agreed(timeout=3.0)), (0, "start", "oack"), (3, "timer", "oack"),
                            (3.001, "0", "1"), (6.001, "timer", "1"), (9.001, "timer", "1"), (9.1, "1", "2"),
                            (12.1, "timer", "2"), (12.2, "e0", ""))  # fmt: skip
         self.assertEqual(ending and ending.retransmissions, 4)
-        self.play(transfer(terms=agreed(timeout=255.0)), (0, "start", "oack"), (255, "timer", "oack"),
-                  (510, "timer", "error"))  # fmt: skip
+        for timeout in (1.0, 2.0):
+            one = transfer(terms=agreed(timeout=timeout))
+            self.play(one, (0, "start", "oack"), *((n * timeout, "timer", "oack") for n in range(1, 6)),
+                      (6 * timeout, "timer", "error"))  # fmt: skip
+
+    def test_t25_a_long_interval(self) -> None:
+        """It does not hold a transfer: silence is over after a minute at first, after four minutes later."""
+        self.play(transfer(terms=agreed(timeout=20.0)), (0, "start", "oack"), (20, "timer", "oack"),
+                  (40, "timer", "oack"), (60, "timer", "error"))  # fmt: skip
+        self.play(transfer(terms=agreed(timeout=255.0)), (0, "start", "oack"), (30, "timer", "oack"), (31, "0", "1"),
+                  (61, "timer", "1"), (91, "timer", "error"))  # fmt: skip
+        self.play(transfer(terms=agreed(timeout=255.0)), (0, "start", "oack"), (1, "0", "1"), (2, "1", "2"),
+                  (122, "timer", "2"), (242, "timer", "error"))  # fmt: skip
+        self.play(transfer(terms=agreed(timeout=60.0)), (0, "start", "oack"), (1, "0", "1"), (2, "1", "2"),
+                  (62, "timer", "2"), (122, "timer", "2"), (182, "timer", "2"), (242, "timer", "error"))  # fmt: skip
+        for timeout in range(1, 256):
+            for heard in (False, True):
+                one = transfer(terms=agreed(timeout=float(timeout)))
+                one.start(0.0)
+                if heard:
+                    one.received(wire.ack(0), 0.0)
+                    one.received(wire.ack(1), 0.0)
+                while one.deadline is not None:
+                    one.expired(one.deadline)
+                assert one.ending is not None
+                self.assertLessEqual(one.ending.seconds, LONGEST_SILENCE if heard else FIRST_SILENCE, timeout)
+                self.assertGreaterEqual(one.ending.retransmissions, 1, timeout)
 
     def test_t28_t32_windows(self) -> None:
         """Four at once, then as many again; the last window is as short as it must be."""
@@ -216,10 +241,28 @@ class Dialogues(SynchronousTestCase):
     def test_t29_the_first_block_of_a_window_is_lost(self) -> None:
         """The client says its last ACK again: answered once a window, and not where the block was sent twice before."""
         ending = self.play(transfer(bytes(99), agreed(4)), (0, "start", "oack"), (0.1, "0", "1 2 3 4"),
-                           (0.2, "0", "1 2 3 4"), (0.3, "0", ""), (0.5, "timer", "1 2 3 4"), (0.6, "0", ""),
-                           (0.7, "4", "5 6 7 8"), (0.7, "4", ""), (0.8, "8", "9 10 11 12"), (0.8, "4", ""),
-                           (0.9, "8", "9 10 11 12"), (1.0, "12", "13"), (1.0, "12", ""), (1.1, "13", ""))  # fmt: skip
-        self.assertEqual(ending, Ending(Result.DELIVERED, 99, 1.1, 12))
+                           (0.2, "4", "5 6 7 8"), (0.3, "4", "5 6 7 8"), (0.4, "4", ""), (0.55, "timer", "5 6 7 8"),
+                           (0.75, "4", ""), (0.8, "8", "9 10 11 12"), (0.8, "8", ""), (0.8, "4", ""),
+                           (0.9, "12", "13"), (1.0, "12", "13"), (1.1, "13", ""))  # fmt: skip
+        self.assertEqual(ending, Ending(Result.DELIVERED, 99, 1.1, 9))
+
+    def test_t30_the_first_window(self) -> None:
+        """Until a block is acknowledged only the first is sent again, for whatever reason; its ACK brings the others.
+
+        Whoever asks in another's name does not have a window sent to him again and again.
+        """
+        self.play(transfer(bytes(99), agreed(4)), (0, "start", "oack"), (0.1, "0", "1 2 3 4"), (0.2, "0", "1"),
+                  (0.3, "0", ""), (0.5, "timer", "1"), (0.6, "1", "2 3 4 5"), (1.2, "timer", "2 3 4 5"))  # fmt: skip
+        one = transfer(bytes(8 * 99), agreed(64))
+        one.start(0.0)
+        sent = one.received(wire.ack(0), 0.001)
+        self.assertEqual(len(sent), 64)
+        while one.deadline is not None:
+            sent += one.expired(one.deadline)
+        self.assertEqual(len(sent), 64 + PATIENCE.retries + 1)
+        # EDK2 says its last ACK for every copy: of the whole first window that is no complaint.
+        self.play(transfer(bytes(99), agreed(4)), (0, "start", "oack"), (0.1, "0", "1 2 3 4"), (0.4, "timer", "1"),
+                  (0.5, "4", "5 6 7 8"), (0.5, "4", ""))  # fmt: skip
 
     def test_t10_a_window_sent_again_without_need(self) -> None:
         """EDK2 acknowledges every copy with its last block: nothing more is sent again for that."""
@@ -315,7 +358,7 @@ class Dialogues(SynchronousTestCase):
                 self.assertLessEqual(len(one.expired(now)), windowsize)
 
     def test_t36_known_clients(self) -> None:
-        """GRUB's lock-step after its OACK; EDK2's window of 4; a client that asks nothing: first DATA is 1."""
+        """GRUB's lock-step after its OACK; EDK2's window of 4; T17: a client that asks nothing: first DATA is 1."""
         for blksize, windowsize, options in ((1024, 1, "blksize tsize"), (1468, 4, "blksize windowsize"), (512, 1, "")):
             octets = bytes(range(256)) * 400
             terms = Terms(blksize, windowsize, agreed=tuple((name, "1") for name in options.split()))

@@ -115,7 +115,7 @@ class Codec(SynchronousTestCase):
             self.assertEqual(encode(packet), octets, octets)
 
     def test_t04_t16_t21_forgiving(self) -> None:
-        """What is read although nobody should write it."""
+        """What is read although nobody should write it; T35: a NUL ends the name."""
         for name, octets, packet in ONE_WAY:
             self.assertEqual(wire.decode(octets), packet, name)
 
@@ -149,7 +149,7 @@ class Codec(SynchronousTestCase):
         self.assertEqual(len(wire.error(0, "x" * 9999)), 4 + 512 + 1)
 
     def test_every_prefix_and_garbage_behind(self) -> None:
-        """A value or `Malformed`, of whatever is cut off or hung on."""
+        """T09: a value or `Malformed`, of whatever is cut off or hung on."""
         for octets in [case[0] for case in BOTH_WAYS] + [case[1] for case in ONE_WAY + MALFORMED]:
             cut = [octets[:size] for size in range(min(len(octets), 200))]
             for other in [*cut, octets + b"\0", octets + b"\xff", octets + b"x\0", octets + octets]:
@@ -157,7 +157,7 @@ class Codec(SynchronousTestCase):
 
     @given(st.binary(max_size=80))
     def test_any_octets(self, octets: bytes) -> None:
-        """As they come, and behind every opcode."""
+        """T09: as they come, and behind every opcode."""
         self.check(octets)
         for opcode in range(1, 7):
             self.check(bytes((0, opcode)) + octets)

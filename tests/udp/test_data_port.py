@@ -33,6 +33,34 @@ class Full(socket.socket):
         raise OSError(self.number, os.strerror(self.number))
 
 
+class Counting(socket.socket):
+    """A socket that knows what was sent in each call."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        """Take over an open socket."""
+        super().__init__(fileno=opened.detach())
+        self.calls: list[int] = []
+        """How many datagrams were handed over in each, those that failed too."""
+
+    def sendmsg(self, datagrams: Any, *more: Any) -> int:
+        """Count, and send."""
+        self.calls.append(len(datagrams))
+        return super().sendmsg(datagrams, *more)
+
+
+class Narrow(Counting):
+    """A socket from which one peer is reached by a link that is too narrow for 1400 octets."""
+
+    behind: Peer | None = None
+
+    def sendmsg(self, datagrams: Any, *more: Any) -> int:
+        """As the kernel does, which cuts nothing that the link would have to cut again."""
+        if len(datagrams) > 1 and len(datagrams[0]) > 1400 and more[-1] == self.behind:
+            self.calls.append(0)
+            raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+        return super().sendmsg(datagrams, *more)
+
+
 class DataPortTests(TestCase):
     """A port for many exchanges, and two peers."""
 
@@ -79,9 +107,11 @@ class DataPortTests(TestCase):
         ):
             yield [os.urandom(size) for size in sizes]
 
-    def assert_sent(self, port: DataPort, datagrams: list[bytes], source: IPv4Address) -> None:
+    def assert_sent(
+        self, port: DataPort, datagrams: list[bytes], source: IPv4Address, path: Path | None = None
+    ) -> None:
         """Exactly these leave the port, in order, from that address."""
-        port.send(datagrams, self.path(source))
+        port.send(datagrams, path or self.path(source))
         for octets in datagrams:
             arrived, sender = self.one.recvfrom(65536)
             self.assertEqual((len(arrived), sender), (len(octets), (str(source), port.number)))
@@ -96,13 +126,53 @@ class DataPortTests(TestCase):
             for source in (HERE, ALSO_HERE):
                 self.assert_sent(self.port, datagrams, source)
 
+    def test_calls(self) -> None:
+        """What can be cut out of one send is handed over in one, and in as few as may be where that is too much."""
+        opened = Counting(open_socket(None, 0))
+        port = self.open(opened)
+        for sizes, calls in (
+            ([], []),
+            ([4], [1]),
+            ([1472] * 7, [7]),
+            ([1472] * 6 + [4], [7]),
+            ([1472] * 64, [44, 20]),
+            ([516] * 70, [64, 6]),
+            ([65468, 65468, 17], [1, 1, 1]),
+            ([516, 4, 516], [1, 1, 1]),
+            ([4, 0], [1, 1]),
+        ):
+            opened.calls.clear()
+            self.assert_sent(port, [os.urandom(size) for size in sizes], HERE)
+            self.assertEqual(opened.calls, calls, sizes)
+
     def test_send_where_nothing_is_segmented(self) -> None:
-        """They do so as well where the kernel does not cut them out of one send."""
-        opened = open_socket(None, 0)
+        """They do so as well where the kernel does not cut them out of one send, which is tried only once."""
+        opened = Counting(open_socket(None, 0))
         opened.setsockopt(socket.SOL_SOCKET, SO_NO_CHECK, 1)
         port = self.open(opened)
         for datagrams in self.windows():
             self.assert_sent(port, datagrams, ALSO_HERE)
+        path = self.path()
+        for calls in ([5, 1, 1, 1, 1, 1], [1] * 5):
+            opened.calls.clear()
+            self.assert_sent(port, [os.urandom(1472) for _ in range(5)], HERE, path)
+            self.assertEqual(opened.calls, calls)
+
+    def test_one_narrow_link(self) -> None:
+        """What one peer's link does not take is sent to him alone in pieces; smaller datagrams even to him at once."""
+        opened = Narrow(open_socket(None, 0))
+        port = self.open(opened)
+        opened.behind = self.one.getsockname()
+        narrow, wide = self.path(), Path(self.other.getsockname(), HERE)
+        for path, size, calls in (
+            (narrow, 1472, [0, 1, 1, 1]),
+            (narrow, 1472, [1, 1, 1]),
+            (narrow, 1032, [3]),
+            (wide, 1472, [3]),
+        ):
+            opened.calls.clear()
+            port.send([os.urandom(size)] * 3, path)
+            self.assertEqual(opened.calls, calls, (path, size))
 
     def test_no_source(self) -> None:
         """Without an address to come from, the system finds one."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.udp.deadlines import MOST_IN_A_TURN, TICK, Deadlines
+from pixelboot.udp.deadlines import MOST_IN_A_TURN, MOST_VOID, TICK, Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -76,6 +78,54 @@ class DeadlinesTests(SynchronousTestCase):
         self.deadlines.set("b", 1.0)
         self.advance(3.0)
         self.assertEqual([thing for thing, _ in self.looked], ["a"] * 3)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_bounded(self) -> None:
+        """What was dropped or set anew leaves little behind, whatever is waited for meanwhile, and no order suffers."""
+        for number in range(100):
+            self.deadlines.set(f"stays {number}", 2.0 + number / 128)
+        for number in range(10_000):
+            self.deadlines.set(f"goes {number}", 1.0)
+            self.deadlines.drop(f"goes {number}")
+            self.deadlines.set("moves", 1000.0 - number / 16)
+            self.assertLessEqual(len(self.deadlines._heap), 2 * 102 + MOST_VOID)
+        self.assertEqual(len(self.deadlines._things), 101)
+        self.advance(4.0)
+        self.assertEqual([thing for thing, _ in self.looked], [f"stays {number}" for number in range(100)])
+
+    def test_forgotten(self) -> None:
+        """Of what was dropped nothing is kept."""
+
+        class Thing:
+            pass
+
+        deadlines: Deadlines[Thing] = Deadlines(self.clock, lambda thing, now: None)
+        stays, goes = Thing(), Thing()
+        deadlines.set(stays, 1.0)
+        deadlines.set(goes, 2.0)
+        deadlines.drop(goes)
+        kept = weakref.ref(goes)
+        del goes
+        self.assertIsNone(kept())
+
+    def test_a_look_that_fails(self) -> None:
+        """It is told in full, and what comes after it is looked at all the same, in that turn and later."""
+
+        def look(thing: str, now: float) -> None:
+            self.look(thing, now)
+            if thing == "bad":
+                raise ZeroDivisionError
+
+        self.deadlines = Deadlines(self.clock, look)
+        for thing, at in (("bad", 1.0), ("good", 1.0), ("later", 2.0)):
+            self.deadlines.set(thing, at)
+        self.clock.advance(1.0)
+        self.assertEqual([thing for thing, _ in self.looked], ["bad", "good"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.deadlines.set("bad", 1.5)
+        self.advance(3.0)
+        self.assertEqual([thing for thing, _ in self.looked], ["bad", "good", "bad", "later"])
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_turns(self) -> None:

@@ -62,13 +62,13 @@ class OpenSocketTests(SynchronousTestCase):
         self.assertEqual((error.errno, descriptors()), (errno.EADDRNOTAVAIL, before))
 
     def test_broadcast(self) -> None:
-        """Only a socket of one interface may send to everybody."""
+        """No socket may by itself send to everybody."""
         with open_socket(interfaces()["lo"], 0) as bound, open_socket(None, 0) as free:
-            bound.sendto(b"x", (str(EVERYBODY), 9))
-            for address in (EVERYBODY, ALL_OF_LOOPBACK):
-                error = self.assertRaises(OSError, free.sendto, b"x", (str(address), 9))
-                assert isinstance(error, OSError)
-                self.assertEqual(error.errno, errno.EACCES)
+            for opened in (bound, free):
+                for address in (EVERYBODY, ALL_OF_LOOPBACK):
+                    error = self.assertRaises(OSError, opened.sendto, b"x", (str(address), 9))
+                    assert isinstance(error, OSError)
+                    self.assertEqual(error.errno, errno.EACCES)
 
     def test_mode(self) -> None:
         """The socket never blocks the reactor and is not handed to child processes."""
@@ -255,6 +255,14 @@ class SendTests(PortCase):
         self.assertEqual((octets, source), (b"offer", (str(HERE), self.number)))
         # The end of struct in_pktinfo (ip(7)) is the destination in the header of the datagram.
         self.assertEqual(IPv4Address(pktinfo[8:]), EVERYBODY)
+
+    def test_a_network_s_broadcast_address(self) -> None:
+        """Nobody makes us send there, also right after a broadcast of our own."""
+        for _ in range(2):
+            self.port.send(b"offer", Destination(NOT_OURS, 9, HERE, "lo", CARD))
+            error = self.assertRaises(OSError, self.port.send, b"x", self.to(HERE, ALL_OF_LOOPBACK))
+            assert isinstance(error, OSError)
+            self.assertIn(error.errno, (errno.EACCES, errno.ENETUNREACH))
 
     def test_largest(self) -> None:
         """The largest datagram that UDP can carry is sent whole."""

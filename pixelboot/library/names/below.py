@@ -8,6 +8,7 @@ exchanges one for the other meanwhile, leads out.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -28,6 +29,22 @@ DEEPEST = 64
 _TRAVERSE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 """How a file is opened that may turn out to be none: a FIFO does not hang, a terminal does not become ours."""
+
+_FINAL = frozenset(
+    {
+        errno.EACCES,
+        errno.EPERM,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EINVAL,  # A name that this file system cannot have, as EILSEQ.
+        errno.EILSEQ,
+        errno.ENXIO,  # No file, or one that is too large, as the next two.
+        errno.ENODEV,
+        errno.EOVERFLOW,
+    }
+)
+"""Errors of the system that say something about the file, and will say it again.  Others (no descriptor is left, the
+disk does not answer) say something about this moment."""
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 
@@ -78,19 +95,23 @@ def open_below(root: str, parts: Sequence[str]) -> int:
     """A descriptor, for reading, of the regular file with these `components` below the folder `root`.
 
     :raises Absent: if there is none.
-    :raises Forbidden: if it is no regular file, not in the folder, or cannot be opened.
+    :raises Forbidden: if it is no regular file, not in the folder, or may not be opened.
+    :raises OSError: if it cannot be opened now, and perhaps can be later.
     """
+    what = f"the folder {root} cannot be opened"
     try:
         folders = [os.open(root, _TRAVERSE)]
-    except OSError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         # Not `Absent`: that the folder is gone must not change which loader machines are given.
-        raise Forbidden(f"the folder {root} cannot be opened: {error.strerror}") from None
+        raise Forbidden(f"{what}: {error.strerror}") from None
+    except OSError as error:
+        raise refusal(error, what) from None
     try:
         return _walk(root, folders, parts)
     except (FileNotFoundError, NotADirectoryError):
         raise Absent("there is no such file") from None
     except OSError as error:
-        raise Forbidden(f"it cannot be opened: {error.strerror}") from None
+        raise refusal(error, "it cannot be opened") from None
     finally:
         for folder in folders:
             os.close(folder)
@@ -148,7 +169,15 @@ def _steps_inside(root: str, steps: list[str]) -> list[str]:
 
 def regular(descriptor: int) -> int:
     """The descriptor, if it is of a regular file; `Forbidden`, and closed, if not."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Forbidden("it is not a regular file")
+    except BaseException:
         os.close(descriptor)
-        raise Forbidden("it is not a regular file")
+        raise
     return descriptor
+
+
+def refusal(problem: OSError, what: str) -> Forbidden | OSError:
+    """What to raise when the system does not open something: `Forbidden` where that is final, else `problem` itself."""
+    return Forbidden(f"{what}: {problem.strerror}") if problem.errno in _FINAL else problem

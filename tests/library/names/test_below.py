@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from hypothesis import given
@@ -228,19 +230,47 @@ class BelowTests(BelowCase):
         self.link("m", "a/b/c")
         self.assertEqual(self.read("m/x"), "Forbidden: it lies too deep")
 
+    def refuse(self, number: int, what: str) -> Callable[[], None]:
+        """From now on, until the result is called, the system refuses to open the root, a folder or a file."""
+        opened = os.open
+
+        def refused(path: str, flags: int, *, dir_fd: int | None = None) -> int:
+            kind = "root" if dir_fd is None else "folder" if flags & os.O_PATH else "file"
+            if kind == what:
+                raise OSError(number, os.strerror(number))
+            return opened(path, flags, dir_fd=dir_fd)
+
+        allow: Callable[[], None] = self.patch(os, "open", refused).restore
+        return allow
+
     def test_no_descriptors_left(self) -> None:
         """What the system refuses is refused."""
+        for what in ("folder", "file"):
+            for number in (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.EILSEQ, errno.ENXIO):
+                allow = self.refuse(number, what)
+                self.assertEqual(self.read("a/x"), f"Forbidden: it cannot be opened: {os.strerror(number)}")
+                allow()
+        self.refuse(errno.EACCES, "root")
+        self.assertEqual(self.read("x"), f"Forbidden: the folder {self.root} cannot be opened: Permission denied")
 
-        def refuse(*arguments: object, **options: object) -> int:
-            raise PermissionError(13, "Permission denied")
+    def test_a_bad_moment(self) -> None:
+        """That there is no descriptor left, or the disk does not answer, says nothing of the file."""
+        for what in ("root", "folder", "file"):
+            for number in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR):
+                allow = self.refuse(number, what)
+                error = self.assertRaises(OSError, self.read, "a/x")
+                allow()
+                assert isinstance(error, OSError)
+                self.assertEqual(error.errno, number, what)
 
-        walk = os.open
+    def test_a_file_that_cannot_be_looked_at(self) -> None:
+        """Its descriptor is given back."""
 
-        def opened(path: str, flags: int, *, dir_fd: int | None = None) -> int:
-            return walk(path, flags, dir_fd=dir_fd) if flags & os.O_PATH else refuse()
+        def fail(descriptor: int) -> os.stat_result:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-        self.patch(os, "open", opened)
-        self.assertEqual(self.read("x"), "Forbidden: it cannot be opened: Permission denied")
+        self.patch(os, "fstat", fail)
+        self.assertRaises(OSError, self.read, "x")
 
     def test_exchanged_meanwhile(self) -> None:
         """A file or folder that becomes a link between the look and the opening is not followed."""
