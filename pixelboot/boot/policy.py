@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Protocol
-from urllib.parse import quote
 
 from pixelboot.boot.architecture import describe
 from pixelboot.boot.machine import Firmware, Machine
-from pixelboot.boot.settings import BootSettings, literal, split_url
+from pixelboot.boot.settings import BootSettings, literal, quoted, split_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +136,7 @@ def script_url(server: IPv4Address, port: int, machine: Machine) -> str:
 
 
 def _url(server: IPv4Address, port: int, name: str) -> str:
-    path = quote(name, safe="/:@!$&'()*+,;=")
+    path = quoted(name)
     return f"http://{_at(server, port)}/loaders/{path}"
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import AddressValueError, IPv4Address
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from pixelboot.boot.architecture import Architecture
-from pixelboot.config import address, optional, seconds, section, setting, text
+from pixelboot.config import Kind, address, optional, seconds, section, setting, text
 from pixelboot.malformed import Malformed
 
 LONGEST_NAME = 127
@@ -15,6 +15,9 @@ LONGEST_NAME = 127
 
 LONGEST_URL = 254
 """Octets of a URL that fit into one DHCP option, with the NUL behind them."""
+
+_BEFORE_NAME = len("http://255.255.255.255:65535/loaders/")
+"""Octets before the name of a loader in the longest URL that it can have here."""
 
 
 def split_url(value: str) -> SplitResult | None:
@@ -30,6 +33,28 @@ def literal(parts: SplitResult) -> IPv4Address | None:
         return None
 
 
+def quoted(name: str) -> str:
+    """The name of a loader as the path of a URL has it (RFC 3986 §3.3)."""
+    return quote(name, safe="/:@!$&'()*+,;=")
+
+
+def of_a_machine(address: IPv4Address) -> bool:
+    """Whether an address can be one machine's: not of 0.0.0.0/8, no multicast, no broadcast, not of the future."""
+    return not (address.packed[0] == 0 or address.is_multicast or address.is_reserved)
+
+
+def _must_be_a_machines(address: IPv4Address) -> IPv4Address:
+    if not of_a_machine(address):
+        raise Malformed(f"no machine has the address {address}")
+    return address
+
+
+def _machine() -> Kind[IPv4Address]:
+    """The address of one machine."""
+    kind = address()
+    return replace(kind, parse=lambda value: _must_be_a_machines(kind.parse(value)))
+
+
 def _name(value: str) -> None:
     """A file in the tree of loaders."""
     if len(value) > LONGEST_NAME:
@@ -38,6 +63,8 @@ def _name(value: str) -> None:
         raise Malformed("ASCII without spaces and backslashes")
     if any(part in ("", ".", "..") for part in value.split("/")):
         raise Malformed("a relative path without . and ..")
+    if _BEFORE_NAME + len(quoted(value)) > LONGEST_URL:
+        raise Malformed(f"at most {LONGEST_URL - _BEFORE_NAME} octets as a part of a URL, where % is %25")
 
 
 def _url(value: str, *schemes: str) -> SplitResult:
@@ -50,6 +77,8 @@ def _url(value: str, *schemes: str) -> SplitResult:
             raise wrong
     except ValueError:  # of which Malformed is one
         raise wrong from None
+    if host := literal(parts):
+        _must_be_a_machines(host)
     return parts
 
 
@@ -161,7 +190,7 @@ class BootSettings:
         help="How long the menu waits for a key before it boots the default entry; 0 waits for ever.",
     )
     tftp_server: IPv4Address | None = setting(
-        optional(address()),
+        optional(_machine()),
         None,
         help="The TFTP server that machines fetch their loaders from; empty means this one.",
     )

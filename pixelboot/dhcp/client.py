@@ -57,6 +57,11 @@ def firmware(request: Message) -> Firmware:
     return Firmware.HTTP if vendor_class[1] == b"HTTP" else Firmware.PXE
 
 
+def asks_for_boot(request: Message) -> bool:
+    """Whether option 60 says that a proxy is spoken to (PXE 2.1 §2.2.1; UEFI 2.10 §24.7); iPXE says it, too."""
+    return _VENDOR_CLASS.match(request.options.get(Option.VENDOR_CLASS, b"")) is not None
+
+
 def architectures(request: Message) -> tuple[int, ...]:
     """The codes of the architectures that the sender says it is, its first choice first.
 

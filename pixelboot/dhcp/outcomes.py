@@ -192,6 +192,25 @@ class Dropped(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class Failed(Outcome):
+    """A mistake of ours ended an exchange; the log has it in full."""
+
+    service: ClassVar[str] = "dhcp"
+    severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 60.0
+
+    source: IPv4Address
+    """Who sent the datagram: 0.0.0.0 where the machine has no address yet."""
+
+    reason: str
+    """The exception, and what it says."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"datagram from {self.source} not answered, by a mistake in pixelboot: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Deaf(Outcome):
     """The interface is no longer as it was when the server started; nothing is answered on it."""
 
@@ -205,6 +224,29 @@ class Deaf(Outcome):
     def summary(self) -> str:
         """See `Outcome.summary`."""
         return f"no machine is answered: {self.reason}; restart pixelboot when it is as the settings say"
+
+
+@dataclass(frozen=True, slots=True)
+class Strayed(Outcome):
+    """A request came in by the interface that we serve, to an address that is not one of those we serve there."""
+
+    service: ClassVar[str] = "dhcp"
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 60.0
+
+    address: IPv4Address
+    """Where it came to: an address that the machine has elsewhere, or has had only since the server started."""
+
+    interface: str
+    """By which interface."""
+
+    servers: frozenset[IPv4Address]
+    """The addresses that are served there."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        served = ", ".join(map(str, sorted(self.servers)))
+        return f"a request to {self.address} came in by {self.interface}, which has {served}: not answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +268,8 @@ class NotSent(DhcpOutcome):
     """The network did not take the reply."""
 
     severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 5
 
     reason: str
     """What the system said."""

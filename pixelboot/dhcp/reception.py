@@ -16,7 +16,7 @@ from pixelboot.datagram import Arrival, Destination
 from pixelboot.dhcp import client, wire
 from pixelboot.dhcp.exchange import Answer, Exchange
 from pixelboot.dhcp.options import Option
-from pixelboot.dhcp.outcomes import Deaf, Dropped, NotSent
+from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Strayed
 from pixelboot.malformed import Malformed
 from pixelboot.outcome import Outcome
 
@@ -56,14 +56,17 @@ class Reception:
         """Take one datagram; the reply, if there is one, leaves by `sender`, now or when it is decided."""
         if arrival.local not in self._servers:
             # What we would say of ourselves would be wrong: our offers would be refused by ourselves.
-            self._report(Deaf(f"a request came to {arrival.local}, which {arrival.interface} had not at the start"))
+            self._report(Strayed(arrival.local, arrival.interface, self._servers))
+            return
+        if arrival.source_port == 0:
+            self._report(Dropped(arrival.source, "it comes from UDP port 0, to which nothing can be sent"))
             return
         if self._running >= MOST_AT_ONCE:
             self._report(Dropped(arrival.source, f"{self._running} requests wait to be answered already"))
             return
         self._running += 1
         exchange = Deferred.fromCoroutine(self._exchange(octets, arrival, sender))
-        exchange.addErrback(self._failed)
+        exchange.addErrback(self._failed, arrival)
         exchange.addCallback(self._ended)
 
     async def _exchange(self, octets: bytes, arrival: Arrival, sender: Sender) -> None:
@@ -91,9 +94,10 @@ class Reception:
                 return
         self._report(answer.outcome)
 
-    def _failed(self, failure: Failure) -> None:
-        """A mistake of ours: it is told in full, and the next client is served all the same."""
+    def _failed(self, failure: Failure, arrival: Arrival) -> None:
+        """A mistake of ours: it is told in full and counted, and the next client is served all the same."""
         _log.failure("an exchange ended in an error", failure)
+        self._report(Failed(arrival.source, f"{type(failure.value).__name__}: {failure.getErrorMessage()}"))
 
     def _ended(self, _: object) -> None:
         self._running -= 1

@@ -7,15 +7,21 @@ from ipaddress import IPv4Address
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.architecture import Architecture
-from pixelboot.boot.settings import BootSettings, LoaderSettings
+from pixelboot.boot.machine import Firmware, Machine
+from pixelboot.boot.policy import BootPolicy
+from pixelboot.boot.settings import LONGEST_URL, BootSettings, LoaderSettings, quoted
 from pixelboot.config import ConfigError, build, declared, dump
 
 LONG = "f" * 127
 PXE = ("bios", *(f"uefi-{kind}" for kind in ("ia32", "x64", "arm32", "arm64", "riscv32", "riscv64", "loong64")))
 HTTP = tuple(key.replace("uefi-", "uefi-http-") for key in PXE[1:])
+
+NO_MACHINES = ("0.0.0.0", "0.0.0.1", "224.0.0.1", "239.1.2.3", "240.0.0.1", "255.255.255.255")
+"""What no server's address can be."""
 
 TAKEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("", (*PXE, *HTTP, "ipxe")),
@@ -23,6 +29,9 @@ TAKEN: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("a/b/c-d_e+f.efi", (*PXE, *HTTP)),
     ("..a/b..", (*PXE, *HTTP)),
     (LONG, (*PXE, *HTTP)),
+    ("f" * 82 + "%" * 45, (*PXE, *HTTP)),
+    ("tftp://127.0.0.7/a.efi", (*PXE, "ipxe")),
+    ("http://127.0.0.7/a", (*HTTP, "ipxe")),
     ("tftp://192.0.2.9/a/b.efi", (*PXE, "ipxe")),
     (f"tftp://192.0.2.9/{LONG}", (*PXE, "ipxe")),
     ("tftp://h.test/a.ipxe", ("ipxe",)),
@@ -37,6 +46,8 @@ REFUSED = (
     *("/a.efi", "a//b", "a/", "./a", "a/../b", "..", "a\\b", "a b", "a\nb", "ä.efi", LONG + "f"),
     *("ftp://192.0.2.9/a", "http://", "http:///a", "http://192.0.2.9:0/a", "http://192.0.2.9:x/a", "http://[/a"),
     *("tftp://192.0.2.9", "tftp://192.0.2.9/", "tftp://192.0.2.9/../a", "tftp://192.0.2.9/a?b", "://", "http://h a/"),
+    *(f"tftp://{address}/a" for address in NO_MACHINES),
+    *("%" * 127, "f" * 81 + "%" * 46),
     *("http://h.test/ä", "http://" + "h" * 248, "tftp://192.0.2.9/" + LONG + "f"),
 )
 """What no loader of PXE firmware can be, and most of it nobody's."""
@@ -75,6 +86,22 @@ class BootSettingsTests(SynchronousTestCase):
                 self.assertEqual(error.key, wrong, str(document))
         self.assertEqual(build(BootSettings, {"tftp_server": "192.0.2.9"}).tftp_server, IPv4Address("192.0.2.9"))
         self.assertIsNone(build(BootSettings, {"tftp_server": ""}).tftp_server)
+        self.assertEqual(build(BootSettings, {"tftp_server": "127.0.0.7"}).tftp_server, IPv4Address("127.0.0.7"))
+
+    def test_addresses_of_no_machine(self) -> None:
+        """Nobody could fetch anything from there: the message has the key, the value and what is allowed."""
+        for address in NO_MACHINES:
+            error = self.assertRaises(ConfigError, build, BootSettings, {"tftp_server": address}, "boot.")
+            self.assertEqual(
+                str(error),
+                f'boot.tftp_server = "{address}": must be an IPv4 address like 10.77.0.1, or "" for none '
+                f"(no machine has the address {address})",
+            )
+            for key, scheme in (("bios", "tftp"), ("ipxe", "tftp"), ("ipxe", "http"), ("uefi-http-x64", "http")):
+                document = {"loaders": {key: f"{scheme}://{address}/a"}}
+                error = self.assertRaises(ConfigError, build, BootSettings, document, "boot.")
+                self.assertEqual(error.key, f"boot.loaders.{key}")
+                self.assertIn(f"(no machine has the address {address})", str(error))
 
 
 class LoaderSettingsTests(SynchronousTestCase):
@@ -126,6 +153,20 @@ class LoaderSettingsTests(SynchronousTestCase):
                 self.assertEqual(problem.key, key)
             else:
                 self.assertTrue(value.isascii() and value.isprintable() and len(value) < 255)
+
+    def test_the_longest_url_of_a_name(self) -> None:
+        """What is taken as a name fits into one option as a URL of this server, at whatever address and port."""
+        server, machine = IPv4Address("255.255.255.255"), Machine("", None, Firmware.HTTP, None, Architecture.UEFI_X64)
+
+        async def holds(name: str) -> bool:
+            return True
+
+        for name in (LONG, "f" * 82 + "%" * 45, "/".join("[%]^{|}`<>" * 4)[:79] + "f" * 9):
+            loaders = build(LoaderSettings, {"uefi-x64": name})
+            assigned = BootPolicy(BootSettings(loaders=loaders), 65535, True, holds).assign(machine, server)
+            url = self.successResultOf(Deferred.fromCoroutine(assigned)).boot_file or ""
+            self.assertEqual(url, f"http://255.255.255.255:65535/loaders/{quoted(name)}")
+            self.assertLessEqual(len(url), LONGEST_URL, name)
 
     def parsed(self, loaders: LoaderSettings) -> dict[str, object]:
         """The settings as they are written down."""

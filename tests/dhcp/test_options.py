@@ -65,7 +65,7 @@ class Table(SynchronousTestCase):
     """What is known by heart."""
 
     def test_both_ways(self) -> None:
-        """Octets become options and options the same octets; what stands behind END does not matter."""
+        """O01, O03: octets become options and options the same octets; what stands behind END does not matter."""
         for name, octets, options in CASES:
             self.assertEqual(list(decode(octets).items()), list(options.items()), name)
             self.assertEqual(encode(options), octets, name)
@@ -73,7 +73,7 @@ class Table(SynchronousTestCase):
                 self.assertEqual(decode(octets + END + behind), options, name)
 
     def test_tolerated(self) -> None:
-        """What clients send that a server would not."""
+        """What clients send that a server would not; O02: an option in pieces."""
         for name, octets, options in TOLERATED:
             self.assertEqual(list(decode(octets).items()), list(options.items()), name)
 

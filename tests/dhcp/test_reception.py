@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,12 +11,13 @@ from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Assignment
 from pixelboot.datagram import Destination
 from pixelboot.dhcp import wire
-from pixelboot.dhcp.outcomes import Deaf, Dropped, NotSent
+from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Strayed
 from pixelboot.dhcp.reception import MOST_AT_ONCE
 from pixelboot.dhcp.wire import MessageType
 from pixelboot.leases.seam import StoreFailed
 from tests.dhcp import captures
 from tests.dhcp.lan import (
+    NOWHERE,
     SERVER,
     STRANGER,
     URL,
@@ -40,7 +42,7 @@ class FailingPolicy:
     async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
         """See `Policy.assign`."""
         if str(machine) == "02:aa:00:00:00:01":
-            raise ZeroDivisionError
+            raise ZeroDivisionError("by\nnothing")
         return Assignment()
 
 
@@ -95,10 +97,23 @@ class Dropping(SynchronousTestCase):
             self.assertEqual(lan.ask(discover(1, PXE))[0].message_type, MessageType.OFFER)
 
     def test_an_address_that_is_not_ours(self) -> None:
-        """The interface got another one: nothing that we would say of ourselves could be right."""
+        """We have it elsewhere, or have it anew: one client is not answered, the others are."""
         for lan in (Lan(), ProxyLan()):
             outcome = lan.silence(discover(1, PXE), arrival(local=STRANGER))
-            self.assertIsInstance(outcome, Deaf)
+            self.assertIsInstance(outcome, Strayed)
+            self.assertEqual(
+                outcome.summary(),
+                "a request to 10.77.0.9 came in by lan0, which has 10.77.0.1, 10.77.0.2: not answered",
+            )
+            self.assertEqual((outcome.counter(), outcome.severity, outcome.rest), ("dhcp.Strayed", "warn", 60.0))
+            self.assertEqual(lan.ask(discover(1, PXE))[0].message_type, MessageType.OFFER)
+
+    def test_nobody_is_answered_at_port_0(self) -> None:
+        """The system would refuse to send there, once for every datagram that somebody makes so."""
+        for lan in (Lan(), ProxyLan()):
+            for port in (67, 4011):
+                outcome = lan.silence(discover(1, PXE), replace(arrival(source=STRANGER, port=port), source_port=0))
+                self.assertEqual(outcome, Dropped(STRANGER, "it comes from UDP port 0, to which nothing can be sent"))
 
 
 class Names(SynchronousTestCase):
@@ -127,11 +142,15 @@ class Sound(SynchronousTestCase):
     """Whatever happens to one exchange, the next is served."""
 
     def test_a_mistake_in_the_policy(self) -> None:
-        """The same, before the store is asked anything."""
+        """It has its traceback and its outcome; the store is asked nothing, and the next client is served."""
         lan = Lan(policy=FailingPolicy())
-        lan.arrive(discover(1))
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        self.assertEqual((lan.sent, lan.table.list()), ([], ()))
+        for attached in (lan, ProxyLan(FailingPolicy())):
+            outcome = attached.silence(discover(1, PXE))
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            self.assertEqual(outcome, Failed(NOWHERE, "ZeroDivisionError: by\nnothing"))
+            self.assertEqual((outcome.counter(), outcome.severity), ("dhcp.Failed", "error"))
+            self.assertIn(r"mistake in pixelboot: ZeroDivisionError: by\nnothing", outcome.summary())
+        self.assertEqual(lan.table.list(), ())
         self.assertEqual(lan.offered(2), address(100))
 
     def test_the_network_does_not_take_it(self) -> None:
@@ -141,6 +160,7 @@ class Sound(SynchronousTestCase):
             lan.protocol.received(wire.encode(request), arrival(lan.now), NoNetwork())
         self.assertEqual([type(outcome) for outcome in lan.outcomes], [NotSent, NotSent])
         self.assertIn(r"Network is unreachable\nreally", lan.outcomes[-1].summary())
+        self.assertGreater(NotSent.rest, 0, "a network that takes nothing does not fill the log")
         self.assertEqual(lan.ask(renew(1, address(100)))[0].message_type, MessageType.ACK)
 
     def test_a_flood(self) -> None:

@@ -50,7 +50,7 @@ class Ladder(SynchronousTestCase):
     """Which way."""
 
     def test_ladder(self) -> None:
-        """D07 to D12, D35, D47."""
+        """D07, D08, D09, D10, D11, D12, D35, D47: each rung, and which of two comes first."""
         for name, kind, yiaddr, fields, expected in LADDER:
             request = say(MessageType.REQUEST, 1, **fields)
             reply = Message(op=2, xid=request.xid, chaddr=request.chaddr, yiaddr=yiaddr, options={53: bytes((kind,))})

@@ -155,7 +155,7 @@ class Refused(SynchronousTestCase):
     """What is wrong."""
 
     def test_refused(self) -> None:
-        """An error with the key, the value, and what is allowed."""
+        """An error with key, value, and what is allowed: D18, how long an offer is kept; D38, no endless lease."""
         for name, document, key, allowed in REFUSED:
             error = self.assertRaises(ConfigError, read, document)
             assert isinstance(error, ConfigError)

@@ -198,7 +198,7 @@ class Accessors(SynchronousTestCase):
     """Values read out of a message."""
 
     def test_message_type(self) -> None:
-        """D43: option 53 is one octet of 1 to 8, or there is no type."""
+        """D43, R12: option 53 is one octet of 1 to 8, or there is no type; LEASEQUERY's are others."""
         for value in range(256):
             found = Message(op=1, xid=0, chaddr=CHADDR, options={53: bytes((value,))}).message_type
             self.assertEqual(found, MessageType(value) if 1 <= value <= 8 else None, str(value))

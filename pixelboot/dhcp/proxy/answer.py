@@ -11,7 +11,7 @@
 
 The OFFER is complete: firmware takes the boot file out of it, or asks for it again at port 4011, as it likes.  It names
 no boot servers and has no menu, so the only one that can be asked for is type 0, the one that answers.  A machine for
-which there is nothing to boot is not answered: it may be somebody else's.
+which there is nothing to boot is not answered, nor one whose message has no room for it: it may be somebody else's.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from ipaddress import IPv4Address
 
 from pixelboot.boot.architecture import Architecture
 from pixelboot.boot.machine import Firmware
-from pixelboot.dhcp import route
+from pixelboot.boot.settings import of_a_machine
+from pixelboot.dhcp import client, route
 from pixelboot.dhcp.compose import NOWHERE, Options, add_boot_file, add_boot_server, add_uuid, reply
 from pixelboot.dhcp.exchange import Answer, Exchange
 from pixelboot.dhcp.options import Option, PxeOption, decode, encode
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
-from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.dhcp.wire import SERVER_PORT, Message, MessageType
 from pixelboot.malformed import Malformed
 
 _THE_ONE_THAT_ANSWERS = bytes(4)
@@ -41,7 +42,7 @@ _LOAD_THE_FILE = encode({PxeOption.DISCOVERY_CONTROL: b"\x08", PxeOption.MENU_PR
 def answer(exchange: Exchange, proxy_port: int) -> Answer:
     """What is answered to a request that came to port 67, or to `proxy_port`."""
     request, machine, arrival = exchange.request, exchange.machine, exchange.arrival
-    if machine.firmware is Firmware.OTHER:
+    if not client.asks_for_boot(request):
         return _left(exchange, "it asks for nothing to boot")
     if far := _elsewhere(exchange):
         return _silence(exchange, far)
@@ -55,6 +56,8 @@ def answer(exchange: Exchange, proxy_port: int) -> Answer:
     if not boot_file:
         return _silence(exchange, exchange.assignment.obstacle or "there is nothing for it to boot here")
     told = _compose(exchange, kind, item)
+    if not told.file and Option.BOOT_FILE not in told.options:
+        return _silence(exchange, f"there is no room for {boot_file} beside what its client and relay have sent")
     if arrival.port == proxy_port:
         way = route.back(request, arrival, exchange.server)
     else:
@@ -65,7 +68,7 @@ def answer(exchange: Exchange, proxy_port: int) -> Answer:
 def held(exchange: Exchange, proxy_port: int) -> IPv4Address | None:
     """The address that the sender has or is about to have, as far as the proxy can tell: for the log alone."""
     request, arrival = exchange.request, exchange.arrival
-    if exchange.machine.firmware is Firmware.OTHER or request.message_type is not MessageType.REQUEST:
+    if not client.asks_for_boot(request) or request.message_type is not MessageType.REQUEST:
         return None
     if arrival.port == proxy_port:
         return request.ciaddr if request.ciaddr == arrival.source != NOWHERE else None
@@ -97,10 +100,15 @@ def _kind(exchange: Exchange, item: bytes | None, proxy_port: int) -> MessageTyp
 
 def _elsewhere(exchange: Exchange) -> str:
     """Why the reply would go to somebody who may not have asked; empty if it would not."""
-    request, source = exchange.request, exchange.arrival.source
+    request, arrival = exchange.request, exchange.arrival
+    source, here = arrival.source, arrival.local
     for address in (request.giaddr, request.ciaddr, source):
-        if address.is_multicast or address.is_reserved:
+        if address != NOWHERE and not of_a_machine(address):
             return f"no machine has the address {address}"
+        if (address.is_loopback and not here.is_loopback) or (address.is_link_local and not here.is_link_local):
+            return f"{address} is not of this network"
+    if request.giaddr != NOWHERE and arrival.source_port != SERVER_PORT:
+        return f"it says that the relay {request.giaddr} sent it, and comes from port {arrival.source_port}"
     if request.giaddr == NOWHERE and source != NOWHERE and request.ciaddr not in (NOWHERE, source):
         return f"it says that it has {request.ciaddr} and comes from {source}"
     return ""

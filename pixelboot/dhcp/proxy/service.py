@@ -34,7 +34,7 @@ class ProxyService(Service):
     ) -> None:
         """The `ports` are bound already; all are on one interface.  `received` is `ProxyProtocol.received`."""
         self.ports = tuple(ports)
-        """Ports 67 and 4011; the latter alone beside an address server of our own."""
+        """Ports 67 and 4011; the latter alone beside an address server of our own, which looks at the interface."""
         self._received = received
         self._report = report
         self._look = LoopingCall(self._look_at_ports)
@@ -45,8 +45,11 @@ class ProxyService(Service):
         super().startService()
         for port in self.ports:
             port.start(self._received)
-        self._look.start(LOOK, now=False)
-        _log.info("proxyDHCP on {ports}", ports=" and ".join(map(str, self.ports)))
+        if len(self.ports) > 1:
+            self._look.start(LOOK, now=False)
+            _log.info("proxyDHCP on {ports}", ports=" and ".join(map(str, self.ports)))
+        else:
+            _log.info("firmware that asks on {port} is answered, too", port=self.ports[0])
 
     def stopService(self) -> None:
         """Close the ports."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.policy import Assignment
-from pixelboot.datagram import Arrival
 from pixelboot.dhcp import wire
 from pixelboot.dhcp.options import decode
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
@@ -41,6 +41,7 @@ UEFI = {60: b"PXEClient:Arch:00007:UNDI:003000", 93: b"\0\7", 97: bytes(17)}
 HTTP = {60: b"HTTPClient:Arch:00016:UNDI:003000", 93: b"\0\x10", 97: bytes(17)}
 IPXE = {**BIOS, 77: b"iPXE"}
 AT_4011 = arrival(local=SECOND, source=HAS, port=PROXY_PORT)
+BY_RELAY = replace(arrival(source=RELAY), source_port=67)
 NEEDS_AN_ADDRESS_SERVER = {1, 3, 6, 51, 58, 59}
 """Options that make a client believe in a lease."""
 
@@ -69,7 +70,7 @@ class Captured(SynchronousTestCase):
     """Real firmware, and beside our answer that of the server with which it booted."""
 
     def test_edk2(self) -> None:
-        """DISCOVER, the address server's business, then port 4011: as dnsmasq says, and the file at once."""
+        """P01, P14: DISCOVER, the address server's business, then port 4011: as dnsmasq, and the file at once."""
         proxy = lan()
         offer, way = proxy.ask(captures.EDK2_DISCOVER)
         compare(self, offer, captures.PROXY_OFFER_TO_EDK2, "file")
@@ -89,7 +90,7 @@ class Captured(SynchronousTestCase):
         )
 
     def test_ipxe(self) -> None:
-        """The ROM, and the iPXE that EDK2 loaded: what iPXE needs in order not to ask at 4011 is in the OFFER."""
+        """P01: the ROM, and the iPXE that EDK2 loaded: what spares iPXE the question at 4011 is in the OFFER."""
         url = "http://10.77.0.2/boot.ipxe"
         for octets, theirs in (
             (captures.IPXE_DISCOVER, captures.PROXY_OFFER_TO_IPXE),
@@ -110,7 +111,7 @@ class Captured(SynchronousTestCase):
         self.assertEqual((way.address, way.port, way.source), (HAS, 68, SECOND))
 
     def test_bios_is_told_as_dnsmasq_does(self) -> None:
-        """Option 43 of a proxy that BIOS firmware was seen to boot with, to the octet; and none to UEFI."""
+        """P08: option 43 of a proxy that BIOS firmware was seen to boot with, to the octet; and none to UEFI."""
         known = wire.decode(captures.PROXY_OFFER_TO_IPXE).options[43]
         self.assertEqual(lan().ask(discover(1, BIOS))[0].options[43], known)
         for other in (UEFI, HTTP, IPXE):
@@ -147,16 +148,40 @@ class Offers(SynchronousTestCase):
             self.assertIsInstance(proxy.outcomes[-1], Proxied, name)
 
     def test_o18_67_is_not_the_last(self) -> None:
-        """O18: a NUL ends it, and 60 stands behind it, whatever room there is."""
+        """O18: a NUL ends it, and 60 stands behind it, whatever room there is; silence where it has no place at all."""
         for length in (1, 127, 128, 230, 254):
             for options in (UEFI, *({60: b"HTTPClient", 61: bytes(size)} for size in range(24, 70))):
-                offer, _ = lan("u" * length).ask(discover(1, options))
+                proxy = lan("u" * length)
+                proxy.arrive(discover(1, options))
+                if not proxy.sent:
+                    self.assertGreater(length + len(options[61]), 281, "there was room")
+                    continue
+                ((offer, _),) = proxy.sent
                 codes = list(offer.options)
                 self.assertIn(60, codes)
                 if 67 in codes:
                     self.assertLess(codes.index(67), codes.index(60))
                     self.assertEqual(offer.options[67], b"u" * length + b"\0")
                 self.assertEqual(offer.file, b"u" * length if length < 128 else b"")
+
+    def test_p17_p18_no_room_for_the_url(self) -> None:
+        """P17, P18: an OFFER that names no file would be none; who sends so much hears nothing, the log says why."""
+        much = {61: b"\1" + bytes(254)}
+        for name, options, come, giaddr in (
+            ("HTTP, 61", HTTP | much, None, NOWHERE),
+            ("iPXE, 61", IPXE | much, None, NOWHERE),
+            ("HTTP, 82", {**HTTP, 82: bytes(255)}, BY_RELAY, RELAY),
+        ):
+            for length in (127, 128):
+                proxy = lan("u" * length)
+                proxy.arrive(discover(1, options, giaddr=giaddr), come=come)
+                if length == 127:
+                    self.assertEqual([offer.file for offer, _ in proxy.sent], [b"u" * 127], name)
+                else:
+                    self.assertEqual((proxy.sent, type(proxy.outcomes[0])), ([], Ignored), name)
+                    self.assertIn("DISCOVER not answered: there is no room for uuu", proxy.outcomes[0].summary())
+            offer, _ = lan("u" * 128).ask(discover(1, {**options, 57: b"\5\xdc"}, giaddr=giaddr), come=come)
+            self.assertEqual(offer.options[67], b"u" * 128 + b"\0", f"{name}: it takes longer messages")
 
     def test_another_tftp_server(self) -> None:
         """The file may lie elsewhere: siaddr says so, and 66 to PXE firmware that wants it; 54 is still ours."""
@@ -169,14 +194,15 @@ class Offers(SynchronousTestCase):
 
     def test_p03_the_way(self) -> None:
         """P03: by the ladder, with no address to send to: the relay, the address it has, else everybody."""
-        for name, fields, to in (
+        cases: tuple[tuple[str, dict[str, Any], tuple[object, int]], ...] = (
             ("flag", {"flags": 0x8000}, (EVERYBODY, 68)),
             ("no flag", {}, (EVERYBODY, 68)),
             ("ciaddr", {"ciaddr": HAS}, (HAS, 68)),
             ("relay", {"giaddr": RELAY}, (RELAY, 67)),
             ("relay far away", {"giaddr": IPv4Address("198.51.100.1"), "flags": 0x8000}, ("198.51.100.1", 67)),
-        ):
-            offer, way = lan().ask(discover(1, UEFI, **fields))
+        )
+        for name, fields, to in cases:
+            offer, way = lan().ask(discover(1, UEFI, **fields), come=BY_RELAY if "giaddr" in fields else None)
             self.assertEqual((str(way.address), way.port), (str(to[0]), to[1]), name)
             self.assertEqual(offer.ciaddr, NOWHERE, name)
             self.assertEqual((offer.flags, offer.giaddr), (fields.get("flags", 0), fields.get("giaddr", NOWHERE)), name)
@@ -184,7 +210,7 @@ class Offers(SynchronousTestCase):
     def test_r01_r02_the_relays_information(self) -> None:
         """R01, R02: comes back to the octet, behind everything else."""
         information = b"\1\4circ\2\3abc"
-        offer, _ = lan().ask(discover(1, {82: information, **BIOS}, giaddr=RELAY))
+        offer, _ = lan().ask(discover(1, {82: information, **BIOS}, giaddr=RELAY), come=BY_RELAY)
         self.assertEqual((list(offer.options)[-1], offer.options[82]), (82, information))
 
     def test_p13_at_once(self) -> None:
@@ -275,6 +301,10 @@ class Silence(SynchronousTestCase):
             ("P02 an operating system", discover(1, {60: b"udhcp 1.35"}), None),
             ("P02 nothing at all", discover(1), None),
             ("P02 at 4011", say(REQUEST, 1, ciaddr=HAS), AT_4011),
+            ("P02 iPXE by its own marks alone", discover(1, {77: b"iPXE", 175: b"\xb0\1\1"}), None),
+            ("P02 the same at 4011", say(REQUEST, 1, {77: b"iPXE", 175: b"\xb0\1\1"}, ciaddr=HAS), AT_4011),
+            ("P02 not at its start", discover(1, {**IPXE, 60: b"xPXEClient"}), None),
+            ("P02 half of it", discover(1, {**IPXE, 60: b"PXEClien"}), None),
             ("P14 EDK2", say(REQUEST, 1, {**UEFI, **taken}), None),
             ("P14 iPXE", say(REQUEST, 1, {**IPXE, **taken}), None),
             ("P14 HTTP", say(REQUEST, 1, {**HTTP, **taken}), None),
@@ -298,22 +328,6 @@ class Silence(SynchronousTestCase):
             self.assertEqual((type(outcome), outcome.severity), (Ignored, "info"))
             self.assertEqual(outcome.summary(), f"02:aa:00:00:00:01 {request.name} not answered: TFTP is off")
 
-    def test_nobody_is_sent_what_he_did_not_ask_for(self) -> None:
-        """The address that is answered to is the sender's own, and one that a machine can have."""
-        multicast, future = IPv4Address("224.0.1.2"), IPv4Address("255.255.255.255")
-        relay = replace(arrival(), source=RELAY)
-        cases: tuple[tuple[str, Message, Arrival | None], ...] = (
-            ("another's ciaddr", say(REQUEST, 1, UEFI, ciaddr=address(7)), AT_4011),
-            ("another's ciaddr at 67", discover(1, UEFI, ciaddr=address(7)), relay),
-            ("everybody", discover(1, UEFI, ciaddr=future), None),
-            ("multicast", discover(1, UEFI, ciaddr=multicast), None),
-            ("a relay of that name", discover(1, UEFI, giaddr=multicast), relay),
-            ("a relay of all", discover(1, UEFI, giaddr=future), relay),
-            ("a source of that name", say(REQUEST, 1, UEFI), replace(AT_4011, source=multicast)),
-        )
-        for name, request, come in cases:
-            self.assertIsInstance(lan().silence(request, come), Ignored, name)
-
     @given(
         st.sampled_from(sorted(MessageType)),
         st.fixed_dictionaries(
@@ -335,17 +349,18 @@ class Silence(SynchronousTestCase):
         at_4011: bool,
         length: int,
     ) -> None:
-        """P02, P04, D40: to boot clients alone, never an address, and never longer than the client takes."""
+        """P02, P04, D40: to boot clients alone, with a file, never an address, never longer than the client takes."""
         proxy = lan("u" * length)
-        come = AT_4011 if at_4011 else None
+        come = AT_4011 if at_4011 else BY_RELAY if giaddr == RELAY else None
         proxy.arrive(say(kind, 1, options, ciaddr=ciaddr, giaddr=giaddr), come=come)
         self.assertEqual(len(proxy.outcomes), 1)
         self.assertEqual(len(proxy.sent), isinstance(proxy.outcomes[0], Proxied))
         asked = options.get(57, b"")
         limit = min(max(int.from_bytes(asked) if len(asked) in (1, 2, 4) else 0, 576), 1500)
         for reply, way in proxy.sent:
-            client = options.get(60, b"").startswith((b"PXEClient", b"HTTPClient"))
-            self.assertTrue(client or b"iPXE" in options.get(77, b"") or 175 in options)
+            self.assertTrue(options.get(60, b"").startswith((b"PXEClient", b"HTTPClient")))
+            named = b"u" * length
+            self.assertTrue(reply.file == named or reply.options.get(67) == named + b"\0")
             self.assertEqual((reply.yiaddr, reply.siaddr), (NOWHERE, SECOND))
             self.assertFalse((NEEDS_AN_ADDRESS_SERVER | {52}) & set(reply.options))
             self.assertTrue({53, 54, 60} <= set(reply.options))

@@ -6,6 +6,7 @@ import socket
 from ipaddress import IPv4Address
 
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.memory import Memory
@@ -79,6 +80,19 @@ class Service(SynchronousTestCase):
         self.clock.pump([LOOK] * 2)
         self.assertEqual(self.outcomes, [Deaf("lo has lost the address 127.0.0.1")] * 2)
         self.stop()
+
+    def test_beside_an_address_server(self) -> None:
+        """The second port alone: that server tells of the interface, and the log calls nobody a proxy."""
+        service = ProxyService(self.ports[1:], lambda *_: self.fail(), self.outcomes.append, self.clock)
+        with capturedLogs() as events:
+            service.startService()
+        said = [formatEvent(event) for event in events]
+        self.assertEqual(said, [f"firmware that asks on lo udp {self.ports[1].number} is answered, too"])
+        self.patch(UdpPort, "problem", "lo has lost the address 127.0.0.1")
+        self.clock.pump([LOOK] * 2)
+        self.assertEqual((self.outcomes, self.clock.getDelayedCalls()), ([], []))
+        service.stopService()
+        self.assertEqual(self.readers.reading, [])
 
     def test_never_started(self) -> None:
         """The ports, which were bound before, are closed all the same; and a second stop does no harm."""

@@ -113,7 +113,7 @@ class Decisions(SynchronousTestCase):
             self.assertEqual(ask(request, scope()), wish, name)
 
     def test_silence(self) -> None:
-        """D17, D29, D30, D32: no reply, no lease, and an outcome that says why."""
+        """D17, D29, D30, D32, D35: no reply, no lease, and an outcome that says why."""
         for name, request, reason in SILENT:
             lan = Lan()
             outcome = lan.silence(request)
@@ -152,7 +152,7 @@ class Discovering(SynchronousTestCase):
         self.assertEqual((lease.state, lease.expires_at), (State.BOUND, lan.now + 600))
 
     def test_d15_the_address_of_last_time(self) -> None:
-        """D15: after a RELEASE, and after the end of the lease, while it is free."""
+        """D15, D33: after a RELEASE, and after the end of the lease, while it is free."""
         for ends in ("release", "expiry"):
             lan = Lan()
             had = lan.bound(1, address(123))
@@ -184,9 +184,10 @@ class Discovering(SynchronousTestCase):
         self.assertEqual(lan.offered(3), address(100))
 
     def test_reserved_addresses_are_never_offered(self) -> None:
-        """The server's own addresses and the router, though the pool may hold them."""
+        """D16: the server's own addresses and the router, though the pool may hold them; not to who asks, either."""
         lan = Lan(SubnetSettings(network=SUBNET.network, pool=("10.77.0.1-10.77.0.4",), router=address(4)))
-        self.assertEqual(lan.offered(1), address(3))
+        for taken in (SERVER, address(4)):
+            self.assertEqual(lan.offered(1, {50: taken.packed}), address(3))
         lan.silence(discover(2))
         reply, _ = lan.ask(select(2, SERVER))
         self.assertEqual(reply.message_type, NAK)
@@ -284,7 +285,7 @@ class Requesting(SynchronousTestCase):
         self.assertEqual(str(way.hwaddr), "02:aa:00:00:00:01", "it cannot answer ARP yet")
 
     def test_init_reboot_after_the_end(self) -> None:
-        """The lease ran out: granted again while it is free; forgotten, so no answer, once somebody else has it."""
+        """D26: the lease ran out: granted again while it is free; forgotten, so no answer, once another has it."""
         lan = Lan(SMALL)
         has = lan.bound(1)
         lan.now += 601

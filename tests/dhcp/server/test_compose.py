@@ -235,7 +235,7 @@ class Parameters(SynchronousTestCase):
         self.assertNotIn(97, offer(discover(1)).options)
 
     def test_options_of_others_do_not_come_back(self) -> None:
-        """D48, R05, O07, O08: private options, rapid commit and what else a client says is not echoed."""
+        """D48, R05, O07, O08, O17: private options, rapid commit and what else a client says is not echoed."""
         odd: dict[int, bytes] = dict.fromkeys((12, 43, 60, 77, 80, 93, 94, 118, 128, 135, 175, 224), b"\1")
         for name, reply in every_reply(discover(1, odd)).items():
             self.assertFalse(set(odd) & set(reply.options), name)
@@ -260,7 +260,7 @@ class BootFile(SynchronousTestCase):
             self.assertFalse({67, 175} & set(reply.options))
 
     def test_a_file_longer_than_its_field(self) -> None:
-        """127 octets and a NUL fit into `file`; a longer name stands in option 67 alone, and never cut."""
+        """D45: 127 octets and a NUL fit into `file`; a longer name stands in option 67 alone, and never cut."""
         for size, in_file in ((127, True), (128, False), (129, False), (200, False)):
             name = "f" * size
             reply = offer(discover(1), name)
@@ -312,7 +312,7 @@ class HttpBoot(SynchronousTestCase):
             self.assertTrue({1, 3} <= set(codes), str(length))
 
     def test_never_pxeclient(self) -> None:
-        """It would send firmware to port 4011 to ask again for what it was told already; nor discovery control."""
+        """P17: it would send firmware to port 4011 to ask again for what it was told; nor discovery control."""
         for sent in ({60: b"PXEClient:Arch:00007"}, {60: b"PXEClient:Arch:00000", 77: b"iPXE"}, {60: b"udhcp"}):
             self.assertFalse({43, 60} & set(offer(discover(1, {**sent, 55: bytes(range(1, 255))}), URL).options))
 
@@ -351,7 +351,7 @@ class Sizes(SynchronousTestCase):
         self.assertLess(self.size(b"\xff\xff\xff\xff", "u"), 1000)
 
     def test_the_needful_comes_first(self) -> None:
-        """The lease and the mask stay, whatever a client sends to be echoed and however long the boot file is."""
+        """D40, D50: lease and mask stay, whatever a client sends to be echoed and however long the boot file is."""
         for identifier in (b"", bytes(255), bytes(260), bytes(290), bytes(600)):
             reply = offer(discover(1, {61: identifier, 97: bytes(300)}), "u" * 1000)
             self.assertTrue({53, 54, 51, 58, 59, 1, 3} <= set(reply.options), str(len(identifier)))

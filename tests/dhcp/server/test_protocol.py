@@ -13,7 +13,7 @@ from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Assignment, BootPolicy
 from pixelboot.boot.settings import BootSettings, LoaderSettings
 from pixelboot.dhcp import wire
-from pixelboot.dhcp.outcomes import Bound, Declined, NotStored, Released
+from pixelboot.dhcp.outcomes import Bound, Declined, Failed, NotStored, Released
 from pixelboot.dhcp.settings import SubnetSettings
 from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.hwaddr import HardwareAddress
@@ -161,7 +161,7 @@ class Committing(SynchronousTestCase):
     """Commit, then send."""
 
     def test_nothing_is_promised_before_it_is_durable(self) -> None:
-        """The ACK leaves when the store has answered, and not before."""
+        """P13: the ACK leaves when the store has answered, and not before."""
         gate = Gate()
         lan = Lan(turn=gate)
         lan.arrive(select(1, address(100)))
@@ -202,7 +202,7 @@ class Committing(SynchronousTestCase):
         self.assertEqual(lan.sent[-1][0].message_type, ACK)
 
     def test_a_decline_that_is_not_durable(self) -> None:
-        """It is told, and in force all the same."""
+        """D31: it is told, and in force all the same."""
         gate = Gate()
         lan = Lan(turn=gate)
         given = lan.offered(1)
@@ -212,13 +212,14 @@ class Committing(SynchronousTestCase):
         self.assertNotEqual(lan.offered(2), given)
 
     def test_a_mistake_in_the_store(self) -> None:
-        """Told in full, and the next client is served."""
+        """Told in full and counted, and the next client is served."""
         gate = Gate()
         lan = Lan(turn=gate)
         lan.arrive(select(1, address(100)))
         lan.arrive(select(2, address(101)))
         gate.waiting[0].errback(RuntimeError("not foreseen"))
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+        self.assertEqual([type(outcome) for outcome in lan.outcomes], [Failed])
         gate.waiting[1].callback(None)
         self.assertEqual([reply.yiaddr for reply, _ in lan.sent], [address(101)])
 
