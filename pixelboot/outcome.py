@@ -26,8 +26,11 @@ class Outcome(ABC):
     """How loudly it is logged."""
 
     rest: ClassVar[float] = 0.0
-    """Seconds in which further lines of this kind are only counted, so that hostile input cannot fill the log;
-    0 writes every one."""
+    """Seconds in which only so many lines of this kind are written, and further ones counted, so that hostile input
+    cannot fill the log; 0 writes every one."""
+
+    burst: ClassVar[int] = 1
+    """How many lines are written in `rest` seconds."""
 
     @classmethod
     def counter(cls) -> str:

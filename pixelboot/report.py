@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
@@ -43,7 +44,7 @@ class Report:
         self._verbose = verbose
         self._waiting: list[tuple[float, Outcome]] = []
         self._call: IDelayedCall | None = None
-        self._quiet: dict[str, tuple[float, int]] = {}
+        self._resting: dict[str, _Resting] = {}
 
     def __call__(self, outcome: Outcome) -> None:
         """Take one outcome."""
@@ -55,7 +56,7 @@ class Report:
             self._call = self._clock.callLater(DELAY, self.flush)
 
     def flush(self) -> None:
-        """Write every line that waits; called by the clock, and once more when the server stops."""
+        """Write every line that waits; called by the clock."""
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
@@ -63,23 +64,55 @@ class Report:
         for at, outcome in waiting:
             self._write(at, outcome)
 
+    def close(self) -> None:
+        """Write every line that waits, and tell of those that were held back; called when the server stops."""
+        self.flush()
+        for resting in list(self._resting.values()):
+            self._wake(resting)
+
     def _write(self, at: float, outcome: Outcome) -> None:
-        line = outcome.summary()
-        if outcome.rest and not self._verbose:
-            name = outcome.counter()
-            last, held = self._quiet.get(name, (float("-inf"), 0))
-            if 0 <= at - last < outcome.rest:
-                self._quiet[name] = (last, held + 1)
-                return
-            self._quiet[name] = (at, 0)
-            if held:
-                line += f" (and {held} more like it since the last such line)"
+        if not outcome.rest or self._verbose:
+            self._say(at, outcome)
+            return
+        name = outcome.counter()
+        resting = self._resting.get(name)
+        if resting is None:
+            resting = self._resting[name] = _Resting(name)
+            resting.call = self._clock.callLater(outcome.rest, self._wake, resting)
+        if resting.written < outcome.burst:
+            resting.written += 1
+            self._say(at, outcome)
+        else:
+            resting.held += 1
+            resting.last = at, outcome
+
+    def _wake(self, resting: _Resting) -> None:
+        """The rest is over: the last line that was held back is written, and tells of the others."""
+        del self._resting[resting.name]
+        if resting.call is not None and resting.call.active():
+            resting.call.cancel()
+        if resting.last is not None:
+            more = f" (and {resting.held - 1} more like it)" if resting.held > 1 else ""
+            self._say(*resting.last, more)
+
+    def _say(self, at: float, outcome: Outcome, more: str = "") -> None:
         self._observer(
             {
                 "log_time": at,
                 "log_level": _LEVELS[outcome.severity],
                 "log_namespace": f"pixelboot.{outcome.service}",
                 "log_format": "{line}",
-                "line": line,
+                "line": outcome.summary() + more,
             }
         )
+
+
+@dataclass(slots=True)
+class _Resting:
+    """A kind of outcome of which a line was written lately."""
+
+    name: str
+    written: int = 0
+    held: int = 0
+    last: tuple[float, Outcome] | None = None
+    call: IDelayedCall | None = None

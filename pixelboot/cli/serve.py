@@ -20,7 +20,23 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Become twistd.  The state folder is locked by us, so that no pid file is needed against a second start."""
+    from twisted.python.usage import UsageError
     from twisted.scripts.twistd import run as run_twistd
+
+    from pixelboot.tap.options import Options
+
+    class Words(Options):
+        """The options without what follows from them: twistd would print them all behind a wrong one."""
+
+        def postOptions(self) -> None:
+            """Nothing."""
+
+    try:
+        if not {"--help", "--version"} & set(arguments.rest):
+            Words().parseOptions(arguments.rest)
+    except UsageError as problem:
+        print(f"pixelboot serve: {problem} (see pixelboot serve --help)", file=sys.stderr)
+        return 2
 
     sys.argv = ["twistd", "--nodaemon", "--pidfile=", "pixelboot", *arguments.rest]
     run_twistd()

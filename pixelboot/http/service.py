@@ -5,7 +5,9 @@ from __future__ import annotations
 from twisted.application.service import Service
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.python.failure import Failure
 
 from pixelboot.http.channel import BootSite
 
@@ -33,6 +35,12 @@ class HttpService(Service):
         if not self.running and isinstance(listening, FileDescriptor):
             listening.stopReading()
             self._held = listening
+
+    def abandon(self) -> None:
+        """Close what `listen` took, now, when nothing came of the service: the reactor may never run."""
+        held, self._held, self._listening = self._held, None, None
+        if held is not None:
+            held.connectionLost(Failure(ConnectionDone()))
 
     @property
     def port(self) -> int | None:

@@ -52,6 +52,21 @@ class StateLock:
             raise StateUnusable(f"the state folder {folder} cannot be written to: {_why(problem)}") from problem
         return lock
 
+    @staticmethod
+    def is_held(folder: str) -> bool:
+        """Whether a server has the folder."""
+        try:
+            fd = os.open(os.path.join(folder, "lock"), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
     def write_pid(self) -> None:
         """Say again which process has the lock: it stays with a child when the process that took it forks and ends."""
         if self._fd is not None:

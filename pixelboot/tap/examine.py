@@ -46,6 +46,7 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
         for root in site.http.root:
             if not os.path.isdir(root):
                 raise ConfigError("http.root", root, "must be a folder that exists")
+    if site.http.listen and serving & {"http", "dhcp"}:  # DHCP sends machines there.
         endpoint(site, reactor)
     if "dhcp" in serving:
         interface(site)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import time
@@ -172,7 +173,7 @@ class _Parts:
             with suppress(FileNotFoundError):
                 os.unlink(path)
         except OSError as problem:
-            raise ConfigError("state", self._site.state, f"holds {path} already: {_why(problem)}") from None
+            raise ConfigError("state", self._site.state, f"holds {path} already: {problem.strerror}") from None
 
         async def described() -> status.Status:
             whole = status.describe_process(self._site.state, self._server.uptime, self._report.counts)
@@ -201,9 +202,12 @@ class _Parts:
     def _reachable_from(self, found: Interface) -> None:
         """Machines on the interface are sent to HTTP and TFTP at one address: these must not listen elsewhere alone."""
         told = self._site.dhcp.address
-        own = {str(told)} if told is not None else set(map(str, found.addresses))
+        dhcp = self._site.dhcp
+        networks = [subnet.network for subnet in dhcp.subnet] if dhcp.mode == "server" else []
+        near = [each for each in found.addresses if not networks or any(each in network for network in networks)]
+        own = {str(told)} if told is not None else set(map(str, near))
         hint = "the machines there are sent to it"
-        if told is None and len(found.addresses) > 1:
+        if told is None and len(near) > 1:
             # Which of them a machine is told depends on which it reached.
             own, hint = set(), "there are several, so dhcp.address has to name it"
         reach = f"must be at every address, or at the one of {found.name} that machines are told; {hint}"
@@ -217,7 +221,7 @@ class _Parts:
         """Take the service's endpoint now; nobody is answered before the service starts."""
         outcome: list[Failure | None] = []
         Deferred.fromCoroutine(service.listen()).addBoth(outcome.append)
-        self._undo.callback(service.stopService)
+        self._undo.callback(service.abandon)
         failure = outcome[0] if outcome else Failure(TimeoutError("the endpoint takes its time"))
         if failure is not None:
             why = failure.getErrorMessage()
@@ -228,8 +232,13 @@ def _make_folder(path: str) -> None:
     try:
         os.makedirs(path, exist_ok=True)
     except OSError as problem:
-        raise Malformed(f"the folder {path} cannot be made: {_why(problem)}") from None
+        raise Malformed(f"the folder {path} cannot be made: {problem.strerror}") from None
 
 
 def _why(problem: OSError) -> str:
-    return problem.strerror or str(problem)
+    """The system's words, and what they mean of a port."""
+    hints = {
+        errno.EACCES: " (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
+        errno.EADDRINUSE: " (another server runs on this machine)",
+    }
+    return (problem.strerror or str(problem)) + hints.get(problem.errno or 0, "")

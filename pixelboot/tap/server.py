@@ -19,16 +19,15 @@ _log = Logger(namespace="pixelboot")
 class Server(MultiService):
     """All parts of one process.  They are added with `setServiceParent`, each with its port bound already."""
 
-    name = "pixelboot"
-
     def __init__(self, lock: StateLock, report: Report, reactor: Any, end: Callable[[], object] | None = None) -> None:
         """Take over the `lock` on the state folder.
 
         `end` is what ends the process; without it the server only stops itself, for the process is not its own.
         """
-        super().__init__()
+        super().__init__()  # Without a name: two services of one name cannot have the same parent.
         self.failed = False
         """Whether a part could not start."""
+        self._stopped = False
         self._started_at: float = reactor.seconds()
         self._lock = lock
         self._report = report
@@ -42,7 +41,9 @@ class Server(MultiService):
         return uptime
 
     def startService(self) -> None:
-        """Start every part."""
+        """Start every part; RuntimeError after `stopService`."""
+        if self._stopped:
+            raise RuntimeError("this service was stopped, and its ports are closed: make another")
         self._lock.write_pid()  # twistd may have forked since the lock was taken
         self._started_at = self._reactor.seconds()
         super().startService()
@@ -52,14 +53,23 @@ class Server(MultiService):
 
         What was stopped cannot be started again: its ports are closed.
         """
+        self._stopped = True
 
         def stopped(result: object) -> None:
             if isinstance(result, Failure):
                 _log.failure("a part did not stop as it should", result)
-            self._report.flush()
+            self._report.close()
             self._lock.release()
 
         return maybeDeferred(super().stopService).addBoth(stopped)
+
+    def disownServiceParent(self) -> Deferred[None]:
+        """Leave the program and stop, whether or not that program has run."""
+
+        def left(_: object) -> Deferred[None] | None:
+            return None if self._stopped else self.stopService()
+
+        return maybeDeferred(super().disownServiceParent).addCallback(left)
 
     def end(self) -> None:
         """Begin the end; it may have begun already."""

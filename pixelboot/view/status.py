@@ -38,7 +38,10 @@ async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
 async def describe_proxy(service: ProxyService) -> Status:
     """The proxy in a line: it has nothing of its own but its ports."""
     problem = next((port.problem for port in service.ports if port.problem), "")
-    about = f"answers nobody: {problem}" if problem else "says what to boot, gives no addresses"
+    alone = len(service.ports) > 1
+    about = "says what to boot, gives no addresses" if alone else "answers firmware that asks here, too"
+    if problem:
+        about = f"answers nobody: {problem}"
     first, *others = service.ports
     listening = ", ".join([str(first), *(str(port.number) for port in others)])
     line = {"name": service.name, "listening": listening, "about": about}

@@ -23,6 +23,17 @@ class ServeTests(ServerCase):
         process.send_signal(signal.SIGINT)
         self.ended_well(process, -signal.SIGINT)
 
+    def test_wrong_options(self) -> None:
+        """One line, and the status of a command line that is not understood; twistd would print all there are."""
+        for word, told in (
+            ("--bogus", "bogus"),
+            ("--http-listen", "http-listen"),
+            ("extra", "Wrong number of arguments"),
+        ):
+            code, out, error = command("serve", word)
+            self.assertEqual((code, out, error.count("\n")), (2, "", 1), error)
+            self.assertIn(told, error)
+
     def test_help(self) -> None:
         """Its options are those of twistd's service."""
         self.patch(sys, "argv", [])

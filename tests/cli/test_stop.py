@@ -8,6 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.cli import stop
+from pixelboot.state.lock import StateLock
 from tests.cli.canned import STATUS, Canned, answer
 from tests.running import command, folder_for
 
@@ -49,8 +51,18 @@ class StopTests(SynchronousTestCase):
         """That is an error, which says what was done and what was not."""
         process = self.process()
         self.server(process.pid, STOPPING)
+        self.addCleanup(StateLock.take(str(self.state)).release)
         told = f"pixelboot: process {process.pid} was told to stop, and still runs after 0.05 s\n"
         self.assertEqual(self.stop("--timeout", "0.05"), (1, "", told))
+        self.assertIsNone(process.poll())
+
+    def test_a_service_in_somebody_else_s_program(self) -> None:
+        """It lets go of its state folder, and that is all that was asked for: the process goes on."""
+        self.patch(stop, "LAST_STEPS", 0.01)
+        process = self.process()
+        self.server(process.pid, STOPPING)
+        told = f"stopped the service in process {process.pid}, which goes on\n"
+        self.assertEqual(self.stop(), (0, told, ""))
         self.assertIsNone(process.poll())
 
     def test_ended_meanwhile(self) -> None:

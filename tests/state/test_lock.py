@@ -35,6 +35,18 @@ class StateLockTests(SynchronousTestCase):
         self.addCleanup(process.kill)
         return process
 
+    def test_is_held(self) -> None:
+        """To look changes nothing: neither is a folder made, nor a lock taken away."""
+        folder = os.path.abspath(self.mktemp())
+        self.assertFalse(StateLock.is_held(folder))
+        self.assertFalse(os.path.exists(folder))
+        lock = StateLock.take(folder)
+        self.assertTrue(StateLock.is_held(folder))
+        self.assertTrue(StateLock.is_held(folder))
+        lock.release()
+        self.assertFalse(StateLock.is_held(folder))
+        StateLock.take(folder).release()
+
     def test_makes_the_folder(self) -> None:
         """A missing folder is made, for its owner alone; one that is there is taken as it is."""
         folder = os.path.join(self.mktemp(), "deep", "state")

@@ -179,6 +179,15 @@ class RefusedTests(BuildCase):
         http: Any = build(self.read(listen), EVERYTHING, reactor)
         await http.stopService()
 
+    def test_nothing_is_left_before_the_reactor_runs(self) -> None:
+        """What was opened is closed at once: in somebody's program the reactor may run much later, or never."""
+        before = files()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+            other.bind(("", self.udp))
+            self.assertRaises(Malformed, build, self.read(), EVERYTHING, reactor)
+        self.assertEqual(files(), before)
+        self.assertFalse(os.path.exists(self.read().control))
+
     async def test_machines_must_reach_what_they_are_sent_to(self) -> None:
         """HTTP or TFTP at an address that machines are not told is of no use to anybody there."""
         await self.refused(

@@ -101,3 +101,30 @@ class ServerTests(SynchronousTestCase):
             self.assertTrue(self.free(), "the folder is held")
             if parent is not None:
                 self.assertEqual((list(parent), bool(parent.running)), ([], True))
+
+    def test_cannot_be_started_again(self) -> None:
+        """What was closed stays closed, and that is said at once."""
+        server, part = self.server(own=False)
+        server.startService()
+        part.stopped.callback(None)
+        self.successResultOf(server.stopService())
+        self.assertRaises(RuntimeError, server.startService)
+
+    def test_leaving_a_program_that_never_ran(self) -> None:
+        """All is given back then, too."""
+        server, part = self.server(own=False)
+        server.setServiceParent(MultiService())
+        part.stopped.callback(None)
+        self.successResultOf(server.disownServiceParent())
+        self.assertTrue(self.free())
+
+    def test_two_in_one_program(self) -> None:
+        """Services of one name cannot have the same parent, so these have none."""
+        program = MultiService()
+        for state in ("a", "b"):
+            self.state = str(folder_for(self.addCleanup) / state)
+            server, part = self.server(own=False)
+            server.setServiceParent(program)
+            part.stopped.callback(None)
+        self.assertEqual(len(list(program)), 2)
+        self.successResultOf(program.stopService())
