@@ -9,6 +9,9 @@ from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome, Severity, pace, printable, quantity
 from pixelboot.tftp.transfer import Ending, ReadTransfer, Result
 
+_MANY = 200
+"""Lines of a kind in ten seconds: more than a room full of machines brings about, and less than would fill a disk."""
+
 _PLAIN = 512
 """Octets of a block that nobody asked to be larger (RFC 1350)."""
 
@@ -103,6 +106,8 @@ class TimedOut(_Transferred):
     """The client fell silent."""
 
     severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = _MANY
 
     def _end(self) -> str:
         # It asked for large blocks, and not one of them came through: a tunnel or VLAN on the way takes smaller ones.
@@ -116,6 +121,8 @@ class Aborted(_Transferred):
     """The client broke off."""
 
     severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = _MANY
 
     code: int
     """The error code it sent."""
@@ -147,6 +154,9 @@ class Broken(_Asked):
 @dataclass(frozen=True, slots=True)
 class NotFound(_Asked):
     """There is no such file.  PXELINUX and GRUB ask for a dozen before they ask for one that is there."""
+
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = _MANY
 
     def _end(self) -> str:
         return "is not there"
@@ -188,6 +198,9 @@ class Busy(_Asked):
 class CutShort(_Asked):
     """A transfer that neither the client nor the file ended."""
 
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = _MANY
+
     octets: int
     """What the client had by then, in octets as sent."""
 
@@ -203,7 +216,7 @@ class NotSent(CutShort):
     """The network did not take what was to be sent."""
 
     severity: ClassVar[Severity] = "error"
-    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 1
 
 
 @dataclass(frozen=True, slots=True)

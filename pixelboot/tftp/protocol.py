@@ -78,7 +78,7 @@ class _Exchange:
     who: _Who
     path: Path
     request: ReadRequest
-    heard_at: float
+    heard_at: float | None = None
     opening: Deferred[Payload] | None = None
     payload: Payload | None = None
     transfer: ReadTransfer | None = None
@@ -192,7 +192,7 @@ class TftpProtocol:
         address = path.peer[0]
         former = self._exchanges.get(path.peer)
         if former is not None:
-            fresh = not former.acknowledged or now - former.heard_at < REPEAT_TIME
+            fresh = former.heard_at is None or now - former.heard_at < REPEAT_TIME
             if former.request == request and fresh:
                 self._report(Ignored(*who, "it has asked for this already"))
                 return
@@ -200,7 +200,7 @@ class TftpProtocol:
         if full := self._full(address):
             self._report(Busy(*who, request.name, full))
             return
-        exchange = _Exchange(who, path, request, now)
+        exchange = _Exchange(who, path, request)
         self._exchanges[path.peer] = exchange
         self._by_address[address] += 1
         self._deadlines.set(exchange, now + OPENING_TIME)

@@ -252,8 +252,8 @@ class ReadTransfer:
         return self._send(packets, now)
 
     def _send_again(self, now: float) -> list[bytes]:
-        """All that is in flight; only its first, as long as nothing shows that the client is there to hear it."""
-        packets = [self._oack] if self._oack else list(self._window) if self._base else [self._window[0]]
+        """All that is in flight, once; then only its first, as long as nothing shows that the client hears it."""
+        packets = [self._oack] if self._oack else list(self._window) if self._tries <= 1 else [self._window[0]]
         self._doubled = self._base + len(self._window)
         self._resent += len(packets)
         self._fresh = False

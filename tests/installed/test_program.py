@@ -39,7 +39,8 @@ class ProcessTests(ServerCase):
         http = self.port("http")
         self.discover(udp)
         process.wait_for("demo.rts.png is ready as demo", PATIENCE)
-        process.wait_for(rf"#info\] 52:54:00.* \(iPXE\) offered 127\S+, boots http://127.0.0.1:{http}/boot", PATIENCE)
+        boots = rf"boots http://127.0.0.1:{http}/boot"
+        process.wait_for(rf"#info\] 52:54:00.* \(iPXE, bios\) offered 127\S+, {boots}", PATIENCE)
         self.assertEqual(get(http, "/containers/demo/kernel"), (200, b"kernel " * 9))
         process.wait_for(r"\[pixelboot\.http#info\] .*containers/demo/kernel", PATIENCE)
         self.assertEqual(self.refused(second), f"the state folder {self.state} is in use by process {process.pid}")
@@ -155,8 +156,8 @@ class PartTests(ServerCase):
 
     def test_side_by_side(self) -> None:
         """Each serves its own and no other, from one settings file; DHCP sends machines to where HTTP is served."""
-        udp, tcp = free_udp_port(), free_udp_port()
-        file = settings(self.folder, udp)
+        udp, tcp, port = free_udp_port(), free_udp_port(), free_udp_port()
+        file = settings(self.folder, udp, tftp_port=port)
         words = ["--config", file, "--state"]
         dhcp = self.begin(
             *words, self.folder / "d", "--http-listen", f"tcp:{tcp}", program=[*FOREGROUND, "pixelboot-dhcp"]
@@ -168,6 +169,8 @@ class PartTests(ServerCase):
             f"tcp:{tcp}:interface=127.0.0.1",
             program=[*FOREGROUND, "pixelboot-http"],
         )
+        tftp = self.begin(*words, self.folder / "t", program=[*FOREGROUND, "pixelboot-tftp"])
+        tftp.wait_for(rf"answering on 127.0.0.1 udp {port}", PATIENCE)
         dhcp.wait_for("answering on lo udp", PATIENCE)
         http.wait_for(r"starting up\.", PATIENCE)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -176,9 +179,10 @@ class PartTests(ServerCase):
         self.assertEqual(int(url[1]), tcp)
         status, body = get(tcp, url[2])
         self.assertEqual((status, body[:6]), (200, b"#!ipxe"))
-        for name, process in (("dhcp", dhcp), ("http", http)):
-            state = self.folder / name[0]
-            self.assertEqual([each["name"] for each in self.status(state)["services"]], [name])
+        parts = (("d", ["proxydhcp", "dhcp"], dhcp), ("t", ["tftp"], tftp), ("h", ["http"], http))
+        for folder, names, process in parts:
+            state = self.folder / folder
+            self.assertEqual([each["name"] for each in self.status(state)["services"]], names)
             self.assertEqual(command("stop", "--state", state)[0], 0)
             self.assertEqual(process.wait(0), 0)
             self.quiet(process)

@@ -187,6 +187,15 @@ class RepeatedTests(NetworkCase):
         self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["Ignored"] * 3, 1))
         self.lan.protocol.stop()
 
+    def test_begun_anew_before_the_first_block(self) -> None:
+        """T14: a ROM whose first DATA never came through asks again from the same port, and is answered."""
+        self.lan.request(rrq("large", blksize=1468), host(1))
+        self.lan.say(ACK(0), host(1))
+        self.lan.clock.advance(REPEAT_TIME + 0.1)
+        self.lan.request(rrq("large", blksize=1468), host(1))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["CutShort"], 1))
+        self.lan.protocol.stop()
+
     def test_another(self) -> None:
         """Another request ends what was sent there before, and its payload is given back."""
         self.lan.request(rrq("large"), host(101))
