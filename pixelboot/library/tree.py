@@ -175,7 +175,7 @@ class Tree:
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
             stamp = Stamp.of(os.fstat(descriptor))
             return FilePayload(descriptor, media_type(parts[-1]), stamp.mtime_ns / 1e9, self._digest, stamp)
-        except BaseException:
+        except BaseException:  # whatever it is, it goes on; the descriptor must not stay open
             os.close(descriptor)
             raise
 

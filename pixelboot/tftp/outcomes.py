@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,8 +31,9 @@ class _TftpOutcome(Outcome):
         """See `Outcome.summary`."""
         return f"{self.machine} {self.peer} {self._what()}" if self.machine else f"{self.peer} {self._what()}"
 
+    @abstractmethod
     def _what(self) -> str:
-        raise NotImplementedError
+        """What came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +44,9 @@ class _Asked(_TftpOutcome):
     def _what(self) -> str:
         return f"{printable(self.name)} {self._end()}"
 
+    @abstractmethod
     def _end(self) -> str:
-        raise NotImplementedError
+        """What came of the file that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def regular(descriptor: int) -> int:
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Forbidden("it is not a regular file")
-    except BaseException:
+    except BaseException:  # whatever it is, it goes on; the descriptor must not stay open
         os.close(descriptor)
         raise
     return descriptor
