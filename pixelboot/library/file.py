@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from pixelboot.library.catalog import Stamp
+from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import strong_etag
 
 Digest = Callable[[int, Stamp], Awaitable[str]]

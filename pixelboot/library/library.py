@@ -21,18 +21,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Container, Seen, Stamp, Survey, Unreadable, identify, open_picture, survey
+from pixelboot.library import outcomes
+from pixelboot.library.catalog import Container, identify
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import Finding
+from pixelboot.library.decoding.pool import Decoders, Job
 from pixelboot.library.file import FilePayload
-from pixelboot.library.finding import Finding
-from pixelboot.library.outcomes import (
-    ContainerDamaged,
-    ContainerGone,
-    ContainerPostponed,
-    ContainerReady,
-    FolderUnreadable,
-)
-from pixelboot.library.worker import Decoders, Job
+from pixelboot.library.folder.look import Seen, Stamp, Survey, Unreadable, open_picture, survey
 from pixelboot.outcome import Outcome
 
 POLL = 2.0
@@ -215,7 +210,9 @@ class Library(Service):
         try:
             found, recalled = await deferToThreadPool(self._reactor, pool, self._survey, known, kept)
         except OSError as error:  # of the cache
-            self._complain({FolderUnreadable(str(error.filename or self._cache.folder), error.strerror or str(error))})
+            self._complain(
+                {outcomes.FolderUnreadable(str(error.filename or self._cache.folder), error.strerror or str(error))}
+            )
         else:
             self._looked = self._looked or found.complete
             self._complain(found.complaints)
@@ -306,7 +303,7 @@ class Library(Service):
         self._sweep_due = True
         if entry.job is not None:
             self._decoders.drop(entry.job)
-        self._report(ContainerGone(name))
+        self._report(outcomes.ContainerGone(name))
         entry.tell()
 
     def _decode(self, entry: _Entry) -> None:
@@ -330,11 +327,11 @@ class Library(Service):
         self._sorted = None
         outcome: Outcome | None = None
         if finding.state == "ready":
-            outcome = ContainerReady(entry.seen.file_name, entry.id, entry.container.parts)
+            outcome = outcomes.ContainerReady(entry.seen.file_name, entry.id, entry.container.parts)
         elif finding.state == "damaged":
-            outcome = ContainerDamaged(entry.seen.file_name, finding.reason)
+            outcome = outcomes.ContainerDamaged(entry.seen.file_name, finding.reason)
         elif entry.retry_at is not None:
-            outcome = ContainerPostponed(entry.seen.file_name, finding.reason)
+            outcome = outcomes.ContainerPostponed(entry.seen.file_name, finding.reason)
         if outcome is not None and outcome != entry.reported:
             entry.reported = outcome
             self._report(outcome)

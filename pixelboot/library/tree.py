@@ -17,8 +17,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pixelboot.library.catalog import Stamp
 from pixelboot.library.file import FilePayload
+from pixelboot.library.folder.look import Stamp
 from pixelboot.library.names.below import READ, Absent, Forbidden, Outside, components, open_below, refusal, regular
 from pixelboot.library.names.packaged import PACKAGED, remedy
 

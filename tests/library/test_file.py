@@ -9,8 +9,8 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.catalog import Stamp
 from pixelboot.library.file import FilePayload
+from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import Payload
 
 

@@ -22,7 +22,7 @@ from pixelboot.library.outcomes import (
     FolderUnreadable,
 )
 from tests.container.pictures import container, header, picture
-from tests.library.folder import FolderCase, reactor
+from tests.library.case import FolderCase, reactor
 
 KERNEL, INITRD = b"kernel " * 9, b"initrd " * 20
 GOOD = container({"kernel": KERNEL, "initrd": INITRD}, name="Demo", cmdline="quiet", distro="debian")

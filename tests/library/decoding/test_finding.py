@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.library.finding`."""
+"""Tests of `pixelboot.library.decoding.finding`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.finding import LINE_LIMIT, Finding, FoundPart
+from pixelboot.library.decoding.finding import LINE_LIMIT, Finding, FoundPart
 from pixelboot.malformed import Malformed
 
 HASH = "ab" * 32

@@ -1,10 +1,10 @@
 """The decoder: a process that reads one picture, verifies all of it, and leaves its parts in the cache.
 
-    python -m pixelboot.library.decode CACHE <PICTURE
+    python -m pixelboot.library.decoding.work CACHE <PICTURE
 
-It says what it found in lines on standard output (`pixelboot.library.finding`).  A damaged picture is an answer, with
-exit status 0.  What is not the picture's fault, a full disk or too little memory, is a line on standard error and
-status 1.
+It says what it found in lines on standard output (`pixelboot.library.decoding.finding`).  A damaged picture is an
+answer, with exit status 0.  What is not the picture's fault, a full disk or too little memory, is a line on standard
+error and status 1.
 
 This is the only part of the server that imports numpy and Pillow, so that whatever a hostile picture does to them ends
 with this process: it has a ceiling of memory, the lowest priority and no descriptor but the picture's.
@@ -26,9 +26,9 @@ from pixelboot.container import reader
 from pixelboot.container.hilbert import PIXEL, SIDE_LIMIT
 from pixelboot.container.manifest import Damaged, Role
 from pixelboot.container.reader import Picture
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Stamp
-from pixelboot.library.finding import Finding, FoundPart
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import Finding, FoundPart
+from pixelboot.library.folder.look import Stamp
 
 ROLES: tuple[Role, ...] = ("kernel", "initrd")
 """The parts that a machine boots, and the names of their files in the cache."""
@@ -50,7 +50,7 @@ class NoRoom(Exception):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Decode the picture on standard input."""
     parser = argparse.ArgumentParser(
-        prog="pixelboot.library.decode", description="Decode the picture on standard input."
+        prog="pixelboot.library.decoding.work", description="Decode the picture on standard input."
     )
     parser.add_argument("cache", help="the folder of the cache")
     parser.add_argument("--side-limit", type=int, default=SIDE_LIMIT, help="largest side in pixels")

@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.library.cache`."""
+"""Tests of `pixelboot.library.decoding.cache`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot import __version__
-from pixelboot.library import cache
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Stamp
-from pixelboot.library.finding import Finding, FoundPart
+from pixelboot.library.decoding import cache
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import Finding, FoundPart
+from pixelboot.library.folder.look import Stamp
 
 ONE, TWO = "ab" * 32, "cd" * 32
 STAMP = Stamp(1, 2, 3, 4, 5)

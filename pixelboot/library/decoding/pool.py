@@ -18,9 +18,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Stamp, Unreadable
-from pixelboot.library.finding import LINE_LIMIT, Finding
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import LINE_LIMIT, Finding
+from pixelboot.library.folder.look import Stamp, Unreadable
 from pixelboot.malformed import Malformed
 
 PATIENCE = 120.0
@@ -165,13 +165,17 @@ class _Decoder(ProcessProtocol):
         self._process = reactor.spawnProcess(
             self,
             sys.executable,
-            [sys.executable, "-P", "-m", "pixelboot.library.decode", cache],
+            [sys.executable, "-P", "-m", "pixelboot.library.decoding.work", cache],
             env=environment,
             childFDs={0: descriptor, 1: "r", 2: "r"},
         )
-        self._pid: int = self._process.pid
         patience = PATIENCE + min(job.stamp.size / 1e6, SIZE_PATIENCE)
         self._timer: IDelayedCall = reactor.callLater(patience, self._give_up, f"it took longer than {patience:.0f} s")
+
+    def connectionMade(self) -> None:
+        """Note the process id: by the time that `spawnProcess` returns, the process may have ended and have none."""
+        assert self.transport is not None
+        self._pid: int = self.transport.pid
 
     def kill(self) -> None:
         """End the process; its end is told as always."""

@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from pixelboot import __version__
-from pixelboot.library.catalog import Stamp
-from pixelboot.library.finding import Finding
+from pixelboot.library.decoding.finding import Finding
+from pixelboot.library.folder.look import Stamp
 from pixelboot.malformed import Malformed
 
 FINDING = "finding.json"

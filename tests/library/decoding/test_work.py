@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.library.decode`."""
+"""Tests of `pixelboot.library.decoding.work`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 import pixelboot
-from pixelboot.library import decode
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Stamp
-from pixelboot.library.finding import Finding, FoundPart
+from pixelboot.library.decoding import work
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import Finding, FoundPart
+from pixelboot.library.folder.look import Stamp
 from tests.container.pictures import container, header, picture, rows, text
 
 KERNEL, INITRD = b"kernel " * 9, b"initrd " * 20
@@ -32,7 +32,7 @@ class TestDecode(SynchronousTestCase):
     """The decoder, called in this process."""
 
     def setUp(self) -> None:
-        self.patch(decode, "limit_memory", lambda room: None)  # of this process, which lives on
+        self.patch(work, "limit_memory", lambda room: None)  # of this process, which lives on
         self.folder = Path(self.mktemp())
         self.cache = Cache(str(self.folder))
         self.cache.prepare()
@@ -42,7 +42,7 @@ class TestDecode(SynchronousTestCase):
         self.path.write_bytes(octets)
         said: list[Finding] = []
         with self.path.open("rb") as file:
-            decode.decode(file, self.cache, said.append)
+            work.decode(file, self.cache, said.append)
         return said
 
     def test_a_good_picture(self) -> None:
@@ -99,14 +99,14 @@ class TestDecode(SynchronousTestCase):
             os.utime(self.path, (1, 1))
 
         with self.path.open("rb") as file:
-            self.assertRaises(decode.Changed, decode.decode, file, self.cache, meddle)
+            self.assertRaises(work.Changed, work.decode, file, self.cache, meddle)
         self.assertEqual(os.listdir(self.folder), ["index"], "nothing is kept")
         self.assertEqual(os.listdir(self.folder / "index"), [])
 
     def test_no_room(self) -> None:
         asked: list[int] = []
         self.patch(self.cache, "has_room", asked.append)
-        self.assertRaises(decode.NoRoom, self.decode, GOOD)
+        self.assertRaises(work.NoRoom, self.decode, GOOD)
         self.assertEqual(asked, [len(KERNEL) + len(INITRD)])
         self.assertEqual(os.listdir(self.folder), ["index"], "nothing is kept")
 
@@ -121,7 +121,7 @@ class TestProcess(SynchronousTestCase):
     def run_it(self, octets: bytes, folder: str) -> subprocess.CompletedProcess[bytes]:
         path = Path(self.mktemp())
         path.write_bytes(octets)
-        command = [sys.executable, "-P", "-m", "pixelboot.library.decode", folder]
+        command = [sys.executable, "-P", "-m", "pixelboot.library.decoding.work", folder]
         with path.open("rb") as file:
             return subprocess.run(
                 command, stdin=file, capture_output=True, check=False, timeout=60, env=ENVIRONMENT, cwd="/"
@@ -139,7 +139,7 @@ class TestProcess(SynchronousTestCase):
 
     def test_the_ceiling_of_memory(self) -> None:
         program = (
-            "from pixelboot.library.decode import limit_memory\n"
+            "from pixelboot.library.decoding.work import limit_memory\n"
             "limit_memory(64 << 20)\n"
             "small = bytearray(32 << 20)\n"
             "try:\n"

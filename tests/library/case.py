@@ -14,8 +14,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from pixelboot.library import library
-from pixelboot.library.catalog import Unreadable
 from pixelboot.library.file import FilePayload
+from pixelboot.library.folder.look import Unreadable
 from pixelboot.library.library import Library, Unavailable
 from pixelboot.outcome import Outcome
 

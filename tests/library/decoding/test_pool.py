@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.library.worker`."""
+"""Tests of `pixelboot.library.decoding.pool`."""
 
 from __future__ import annotations
 
@@ -14,15 +14,32 @@ from twisted.internet import reactor as installed
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from pixelboot.library import worker
-from pixelboot.library.cache import Cache
-from pixelboot.library.catalog import Stamp, Unreadable
-from pixelboot.library.finding import Finding
-from pixelboot.library.worker import Decoders, Job
+from pixelboot.library.decoding import pool
+from pixelboot.library.decoding.cache import Cache
+from pixelboot.library.decoding.finding import Finding
+from pixelboot.library.decoding.pool import Decoders, Job
+from pixelboot.library.folder.look import Stamp, Unreadable
 from tests.container.pictures import container
 
 reactor: Any = installed
 SOUND = Finding("ready", "ab" * 32).write()
+
+
+class Slow:
+    """The reactor of a busy machine: a process has ended by the time that `spawnProcess` returns."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(reactor, name)
+
+    def spawnProcess(self, protocol: Any, *args: Any, **kwargs: Any) -> object:
+        connected = protocol.makeConnection
+
+        def late(transport: Any) -> None:
+            os.waitid(os.P_PID, transport.pid, os.WEXITED | os.WNOWAIT)
+            connected(transport)
+
+        protocol.makeConnection = late
+        return reactor.spawnProcess(protocol, *args, **kwargs)
 
 
 class TestDecoders(TestCase):
@@ -82,7 +99,7 @@ class TestDecoders(TestCase):
         self.assertEqual(self.found, [])
 
     async def test_one_that_takes_too_long(self) -> None:
-        self.patch(worker, "PATIENCE", 0.05)
+        self.patch(pool, "PATIENCE", 0.05)
         self.program("exec sleep 60")
         self.assertEqual(await self.decode(), "the decoder failed: it took longer than 0 s")
 
@@ -93,6 +110,12 @@ class TestDecoders(TestCase):
         self.program(f"{left}; kill -9 $$")
         self.assertEqual(await self.decode(), "the decoder failed: it was killed by SIGKILL")
         self.assertEqual((os.listdir(self.cache), os.listdir(self.cache / "index")), (["index"], []))
+
+    async def test_one_that_is_gone_before_it_is_known(self) -> None:
+        self.decoders = Decoders(Slow(), str(self.cache), at_once=1)
+        self.program(f"mkdir {self.cache}/tmp-$$-x; exit 3")
+        self.assertEqual(await self.decode(), "the decoder failed: it ended with status 3")
+        self.assertEqual(os.listdir(self.cache), ["index"])
 
     async def test_it_gets_the_picture_and_nothing_else(self) -> None:
         self.program("ls /proc/$$/fd | tr '\\n' ' ' >&2; cmp - " + str(self.picture.resolve()) + " >&2; exit 1")

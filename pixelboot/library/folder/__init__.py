@@ -1,0 +1,1 @@
+"""The folders of containers: what is in them, and when that changes."""
