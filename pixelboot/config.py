@@ -309,6 +309,19 @@ def dump(settings: object, path: tuple[str, ...] = ()) -> str:
     return "".join(plain + nested)
 
 
+def encodable(document: str, encoding: str) -> str:
+    """What `dump` made, with TOML's escapes for the characters that `encoding` lacks: they all stand in strings."""
+
+    def escaped(character: str) -> str:
+        try:
+            character.encode(encoding)
+        except UnicodeEncodeError:
+            return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+        return character
+
+    return "".join(map(escaped, document))
+
+
 def _name(field: dataclasses.Field[Any]) -> str:
     """What the file calls a field."""
     name: str = field.metadata["name"] or field.name

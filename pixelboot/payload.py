@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Protocol
 
 
@@ -22,7 +25,7 @@ class Payload(Protocol):
         """When the octets last changed, in seconds since 1970; None of a generated text."""
 
     async def etag(self) -> str:
-        """The strong entity tag (RFC 9110 §8.8.3) with its quotes, made from the SHA-256 of the octets.
+        """The strong entity tag (RFC 9110 §8.8.3) with its quotes, made from the octets' SHA-256, or their parts'.
 
         Lazy: a file's digest may have to be computed first, elsewhere than in this process's event loop.
         """
@@ -67,6 +70,40 @@ class TextPayload:
 
     def close(self) -> None:
         """A text holds nothing that could be given back."""
+
+
+class RopePayload:
+    """Many pieces of ASCII text as one `Payload`, which is served again and again: it is never put together."""
+
+    modified_at = None
+
+    def __init__(self, pieces: Iterable[str], media_type: str, digest: str) -> None:
+        """`digest` stands for the text, in hex: no two texts have the same, nor any text two.
+
+        To hash megabytes for each text anew would take too long; its parts have digests that can be hashed.
+        """
+        self._pieces = [piece for piece in pieces if piece]
+        self._ends = list(accumulate(map(len, self._pieces)))
+        self._digest = digest
+        self.size = self._ends[-1] if self._ends else 0
+        self.media_type = media_type
+
+    async def etag(self) -> str:
+        """See `Payload.etag`."""
+        return strong_etag(self._digest)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See `Payload.read`."""
+        first, last = bisect_right(self._ends, offset), bisect_left(self._ends, offset + size)
+        before = self._ends[first - 1] if first else 0
+        start = offset - before
+        return "".join(self._pieces[first : last + 1])[start : start + size].encode("ascii")
+
+    def fileno(self) -> None:
+        """A text is in memory: there is no descriptor."""
+
+    def close(self) -> None:
+        """Nothing is given back: others read it too."""
 
 
 def strong_etag(sha256: str) -> str:

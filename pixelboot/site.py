@@ -11,6 +11,7 @@ from pixelboot.boot.settings import BootSettings
 from pixelboot.config import build, override, section, setting, switch, text
 from pixelboot.dhcp.settings import DhcpSettings
 from pixelboot.http.settings import HttpSettings
+from pixelboot.library.settings import ContainersSettings
 from pixelboot.malformed import Malformed
 from pixelboot.tftp.settings import TftpSettings
 
@@ -45,6 +46,7 @@ class Site:
     dhcp: DhcpSettings = setting(section(DhcpSettings), help="Addresses.")
     tftp: TftpSettings = setting(section(TftpSettings), help="Loaders.")
     http: HttpSettings = setting(section(HttpSettings), help="Scripts, kernels, pictures.")
+    containers: ContainersSettings = setting(section(ContainersSettings), help="Pictures, and what is decoded of them.")
 
     @property
     def roots(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from pixelboot.config import (
     choice,
     declared,
     dump,
+    encodable,
     listing,
     network,
     optional,
@@ -376,6 +377,15 @@ class DumpTests(SynchronousTestCase):
     def test_round_trip(self, house: House) -> None:
         """What is printed is read back to the same value."""
         self.assertEqual(build(House, tomllib.loads(dump(house))), house)
+
+    @given(HOUSES)
+    def test_encodable(self, house: House) -> None:
+        """So is what a terminal without all characters is given; one that has them all gets them."""
+        for encoding in ("ascii", "latin-1"):
+            document = encodable(dump(house), encoding)
+            self.assertEqual(build(House, tomllib.loads(document.encode(encoding).decode(encoding))), house)
+        self.assertEqual(encodable(dump(house), "utf-8"), dump(house))
+        self.assertEqual(encodable('"ü€\U0001f600"', "latin-1"), '"ü\\u20ac\\U0001f600"')
 
     def test_looks_like_a_file(self) -> None:
         """Plain settings first, then tables, then arrays of tables."""

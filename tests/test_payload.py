@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.payload import Payload, TextPayload, strong_etag
+from pixelboot.payload import Payload, RopePayload, TextPayload, strong_etag
 
 
 class TextPayloadTests(SynchronousTestCase):
@@ -45,3 +45,26 @@ class TextPayloadTests(SynchronousTestCase):
         payload = TextPayload("text")
         payload.close()
         payload.close()
+
+
+class RopePayloadTests(SynchronousTestCase):
+    """A text in pieces."""
+
+    @given(
+        st.lists(st.text(st.characters(codec="ascii"), max_size=9), max_size=9), st.integers(0, 90), st.integers(0, 90)
+    )
+    def test_read(self, pieces: list[str], offset: int, size: int) -> None:
+        """Any window holds what stands there, wherever the pieces end."""
+        rope: Payload = RopePayload(pieces, "text/plain", "ab" * 32)
+        octets = "".join(pieces).encode("ascii")
+        self.assertEqual(rope.size, len(octets))
+        self.assertEqual(rope.read(offset, size), octets[offset : offset + size])
+
+    def test_about(self) -> None:
+        """Its tag is made of the digest that it was given; it has neither age nor descriptor, and can be closed."""
+        rope: Payload = RopePayload(["a", "b"], "application/json", "ab" * 32)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(rope.etag())), strong_etag("ab" * 32))
+        self.assertEqual((rope.media_type, rope.modified_at), ("application/json", None))
+        self.assertIsNone(rope.fileno())
+        rope.close()
+        self.assertEqual(rope.read(0, 9), b"ab")

@@ -1,13 +1,16 @@
 """What a machine's menu offers, before anybody has said in which boot loader's language.
 
-Pure: from the catalogue and two settings to a `Menu`; `pixelboot.boot.script` writes it down for iPXE.
+Pure: each container, with what the operator says of it, makes an `Entry` or none; which of them boots by itself, and
+when, is a `Menu`; `pixelboot.boot.script` writes both down for iPXE.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
+
+from pixelboot.boot.seam import ContainerSettings
 
 LOCAL = "local"
 """The default that means the machine's own disk."""
@@ -25,7 +28,7 @@ class Bootable(Protocol):
 
     @property
     def state(self) -> str:
-        """``ready``, ``decoding`` (soon ready) or ``damaged``."""
+        """``ready`` or ``decoding`` (soon ready) of those that can be offered; anything else of the others."""
 
     @property
     def size(self) -> int:
@@ -34,6 +37,10 @@ class Bootable(Protocol):
     @property
     def name(self) -> str:
         """What its maker called it; may be empty."""
+
+    @property
+    def description(self) -> str:
+        """What its maker says of it; may be empty."""
 
     @property
     def distro(self) -> str:
@@ -45,7 +52,7 @@ class Bootable(Protocol):
 
     @property
     def parts(self) -> tuple[tuple[str, int], ...]:
-        """Names (``kernel``, ``initrd``) and sizes in octets of what can be fetched out of it."""
+        """Names (``kernel``, ``initrd`` …) and sizes in octets of what can be fetched out of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ class Entry:
     """The distribution inside, untrusted text; may be empty."""
 
     cmdline: str
-    """The kernel command line as the container has it; untrusted text."""
+    """The whole kernel command line; untrusted text."""
 
     initrd: bool
     """Whether there is an initial RAM disk to load beside the kernel."""
@@ -73,16 +80,22 @@ class Entry:
     obstacle: str | None
     """Why this boot loader cannot boot it, for a person to read; None when nothing is in the way."""
 
+    description: str = ""
+    """What to say of it, untrusted text; may be empty."""
+
+    order: int | None = None
+    """Where it stands among those that have one; None puts it behind them."""
+
+    timeout: float | None = None
+    """Seconds that the menu waits where this boots by itself, 0 for ever; None for the site's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """Everything a machine can choose from."""
-
-    entries: tuple[Entry, ...]
-    """The containers, in the order of their files' names."""
+    """What a menu does by itself."""
 
     default: str
-    """What boots by itself: `LOCAL`, `SHELL`, or the id of an entry that has no obstacle."""
+    """What boots: `LOCAL`, `SHELL`, or the id of an entry that has no obstacle."""
 
     timeout: float
     """Seconds until it does; 0 waits for ever."""
@@ -91,39 +104,43 @@ class Menu:
     """What the person before the machine should know about the menu itself; may hold untrusted text."""
 
 
-def make_menu(
-    containers: Iterable[Bootable], default: str, timeout: float, obstacle: Callable[[Entry], str | None]
-) -> Menu:
-    """The menu over `containers`, which come in the order they are shown in.
+def make_entry(
+    container: Bootable, settings: ContainerSettings, obstacle: Callable[[Entry], str | None]
+) -> Entry | None:
+    """The container as it is offered; None of one that is not.
 
-    Only a container with a kernel that is not damaged is offered.  `obstacle` says what keeps the boot loader at hand
-    from booting an entry; such an entry is shown, with the reason.  A `default` that cannot be booted is replaced by
-    the local disk, and the menu says so: a machine without a person must not end in an error.
+    Offered is what has a kernel, can boot as far as is known, and is enabled.  A part without octets is none.
+    `obstacle` says what keeps the boot loader at hand from booting an entry; it is shown all the same, with the reason.
     """
-    entries = tuple(_entry(container, obstacle) for container in containers if _offered(container))
-    if default in (LOCAL, SHELL):
-        return Menu(entries, default, timeout, None)
-    found = next((entry for entry in entries if entry.id == default), None)
-    if found is None:
-        return Menu(entries, LOCAL, timeout, f"The default {default!r} is not here; the default is the local disk.")
-    if found.obstacle is not None:
-        return Menu(entries, LOCAL, timeout, f"The default {default!r} cannot boot; the default is the local disk.")
-    return Menu(entries, default, timeout, None)
-
-
-def _offered(container: Bootable) -> bool:
-    return container.state in ("ready", "decoding") and any(name == "kernel" for name, _ in container.parts)
-
-
-def _entry(container: Bootable, obstacle: Callable[[Entry], str | None]) -> Entry:
+    parts = {name for name, octets in container.parts if octets}
+    if not settings.enabled or container.state not in ("ready", "decoding") or "kernel" not in parts:
+        return None
     entry = Entry(
         id=container.id,
-        name=container.name or container.id,
+        name=settings.name or container.name or container.id,
         size=container.size,
         distro=container.distro,
-        cmdline=container.cmdline,
-        initrd=any(name == "initrd" for name, _ in container.parts),
+        cmdline=f"{container.cmdline} {settings.arguments}" if settings.arguments else container.cmdline,
+        initrd="initrd" in parts,
         obstacle=None,
+        description=settings.description or container.description,
+        order=settings.order,
+        timeout=settings.timeout,
     )
     reason = obstacle(entry)
     return entry if reason is None else replace(entry, obstacle=reason)
+
+
+def make_menu(found: Entry | None, default: str, timeout: float) -> Menu:
+    """The menu whose `default` shall boot by itself; `found` is the entry of that id, if there is one.
+
+    A default that cannot be booted is replaced by the local disk, and the menu says so: a machine without a person must
+    not end in an error.  `timeout` is the site's, in seconds.
+    """
+    if default in (LOCAL, SHELL):
+        return Menu(default, timeout, None)
+    if found is None:
+        return Menu(LOCAL, timeout, f"The default {default!r} is not offered; the default is the local disk.")
+    if found.obstacle is not None:
+        return Menu(LOCAL, timeout, f"The default {default!r} cannot boot; the default is the local disk.")
+    return Menu(default, timeout if found.timeout is None else found.timeout, None)

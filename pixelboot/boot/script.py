@@ -3,7 +3,8 @@
 What iPXE does to a script's text, read in its sources (``src/image/script.c``, ``src/core/exec.c``, ``getopt.c``,
 ``settings.c``, ``uri.c``) and the same in git-20190125, which Debian 12 has, as in today's:
 
-* A line ends at LF; a backslash at its end joins it with the next one.  A first word ``:x`` makes a label.
+* A line ends at LF; a backslash at its end joins it with the next one.  A first word ``:x`` makes the label ``x``,
+  which may have any characters but white space.
 * A line is split into words at white space.  There are no quotes and no escapes.  A word that is ``||``, ``&&`` or
   (newer versions) ``;`` ends a command, a word that begins with ``#`` ends the line.
 * In every word ``${name}`` is replaced, and the result is looked through again.  Nothing prevents that.
@@ -19,20 +20,24 @@ line, which has to arrive as it is, is refused when it would not (`obstacle`).
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from urllib.parse import quote
 
+from pixelboot.boot.arguments import TERMINATORS, unpassable
 from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu
 from pixelboot.hwaddr import HardwareAddress
-
-COMMAND_LINE_LIMIT = 2047
-"""Octets of command line that a kernel for x86 or arm64 takes (``COMMAND_LINE_SIZE`` less its NUL)."""
 
 LONGEST_TIMEOUT = 4_194_000
 """Milliseconds that a menu can count down from: 32-bit iPXE multiplies them by 1024 in 32 bits."""
 
-_TERMINATORS = frozenset({"||", "&&", ";"})
-_WHITE = " \t\n\r\f\v"
-_QUOTED = re.compile(r'"[^"]*(?:"|$)')
+TITLE_LIMIT = 70
+"""Characters of an item: iPXE shows 74 on a screen of 80 columns, and counts down over the last."""
+
+LEAST_DESCRIPTION = 12
+"""Characters for which there must be room behind a name, else its description is left out."""
+
+_MEANT = re.compile("[#|&;]")
+"""What the words have that mean something."""
 
 _INITRD = "initrd=initrd"
 """For UEFI, where the kernel asks the firmware for its initial RAM disk by the name we give it; harmless on BIOS."""
@@ -58,77 +63,70 @@ goto menu
 """
 
 
-def menu_script(menu: Menu) -> str:
-    """The menu, and what each of its items does.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the menu's script says of one entry; it does not depend on where in the menu that stands."""
+
+    item: str
+    """The line of the item, with its end."""
+
+    block: str
+    """The lines from its label to the end of what it does."""
+
+
+def write_entry(entry: Entry) -> Written:
+    """Write down one entry."""
+    label = _label(entry.id)
+    return Written(f"item {label} {_title(entry)}\n", "\n".join([f":{label}", *_boot(entry), ""]))
+
+
+def menu_frame(menu: Menu, *, offered: bool) -> tuple[str, str]:
+    """What stands in the menu's script before the items of its entries, and between these and their blocks.
+
+    The items come in the order in which they are shown, the blocks in any; `offered` tells whether there are any.
 
     After anything that failed the menu comes back and waits for a person: a default that fails boots once, not for
     ever.  That state is kept in a setting of iPXE, so that it outlives this script.
     """
-    labelled = [(f"boot-{number}", entry) for number, entry in enumerate(menu.entries, 1)]
-    labels = {entry.id: label for label, entry in labelled} | {LOCAL: LOCAL, SHELL: SHELL}
-    choose = f"choose --default {labels[menu.default]}"
-    items = [f"item {label} {_title(entry)}" for label, entry in labelled]
-    lines = [
-        "#!ipxe",
-        ":menu",
-        "menu pixelboot",
-        *([f"item --gap -- {shown(menu.notice, 76)}"] if menu.notice else []),
-        "item --gap -- Containers",
-        *(items or ["item --gap -- (there is none to boot)"]),
-        "item --gap -- This machine",
-        "item local Boot from the local disk",
-        "item shell iPXE shell",
-        "isset ${pixelboot-waits} && goto wait ||",
-        f"{choose}{_timeout(menu.timeout)} selected || goto shell",
-        "goto ${selected}",
-        ":wait",
-        f"{choose} selected || goto shell",
-        "goto ${selected}",
-        # To a BIOS the first disk is drive 0x80.  UEFI firmware goes on with its boot order when we end in an error,
-        # and opens its own menu when we end in success (EDK2, BootBootOptions).
-        ":local",
-        "iseq ${platform} efi && exit 1 ||",
-        "sanboot --no-describe --drive 0x80 ||",
-        "goto failed",
-        ":shell",
-        "echo Type exit to come back to the menu.",
-        "shell ||",
-        "set pixelboot-waits yes",
-        "goto menu",
-        ":failed",
-        "set pixelboot-waits yes",
-        "echo",
-        "echo pixelboot: that did not boot.",
-        "prompt --timeout 5000 The menu comes back in 5 seconds, or at any key. ||",
-        "goto menu",
-    ]
-    for label, entry in labelled:
-        lines += [f":{label}", *_boot(entry)]
-    return "\n".join(lines) + "\n"
+    choose = f"choose --default {menu.default if menu.default in (LOCAL, SHELL) else _label(menu.default)}"
+    notice = f"item --gap -- {shown(menu.notice, 76)}\n" if menu.notice else ""
+    before = f"#!ipxe\n:menu\nmenu pixelboot\n{notice}item --gap -- Containers\n"
+    if not offered:
+        before += "item --gap -- (there is none to boot)\n"
+    # To a BIOS the first disk is drive 0x80.  UEFI firmware goes on with its boot order when we end in an error, and
+    # opens its own menu when we end in success (EDK2, BootBootOptions).
+    between = f"""item --gap -- This machine
+item local Boot from the local disk
+item shell iPXE shell
+isset ${{pixelboot-waits}} && goto wait ||
+{choose}{_timeout(menu.timeout)} selected || goto shell
+goto ${{selected}}
+:wait
+{choose} selected || goto shell
+goto ${{selected}}
+:local
+iseq ${{platform}} efi && exit 1 ||
+sanboot --no-describe --drive 0x80 ||
+goto failed
+:shell
+echo Type exit to come back to the menu.
+shell ||
+set pixelboot-waits yes
+goto menu
+:failed
+set pixelboot-waits yes
+echo
+echo pixelboot: that did not boot.
+prompt --timeout 5000 The menu comes back in 5 seconds, or at any key. ||
+goto menu
+"""
+    return before, between
 
 
 def obstacle(entry: Entry) -> str | None:
-    """Why iPXE cannot pass `entry`'s command line to its kernel as it is; None when it can.
-
-    White space outside double quotes separates parameters for the kernel as it does for iPXE, however much of it there
-    is, so it may change; everything else may not.
-    """
-    line = entry.cmdline.strip(_WHITE)
-    if not all(" " <= c <= "~" or c in _WHITE for c in line):
-        return "its command line has characters that are not ASCII text"
-    if "${" in line:
-        return "its command line has ${, which iPXE would replace"
-    words = line.split()
-    for word in words:
-        if word in _TERMINATORS or word.startswith("#"):
-            return f"its command line has the word {word[:16]}, where iPXE would end it"
-    if any(re.search(r"\s\s|[^\S ]", quoted) for quoted in _QUOTED.findall(line)):
-        return "its command line has white space between quotes that iPXE would change"
-    if line.endswith("\\"):
-        return "its command line ends with a backslash, where iPXE would join the next line"
-    if len(_arguments(entry)) > COMMAND_LINE_LIMIT:
-        return f"its command line is longer than {COMMAND_LINE_LIMIT} octets"
-    return None
+    """Why iPXE cannot pass `entry`'s command line to its kernel as it is; None when it can."""
+    reason = unpassable(entry.cmdline, len(_INITRD) + 1 if entry.initrd else 0)
+    return None if reason is None else f"its command line {reason}"
 
 
 def shown(text: str, limit: int) -> str:
@@ -137,17 +135,32 @@ def shown(text: str, limit: int) -> str:
     White space becomes one space, what is not ASCII a question mark, ``\`` a slash; ``${`` is parted, and a word that
     would end the command stands in parentheses.
     """
-    plain = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in text[:limit])
+    plain = text[:limit]
+    if not (plain.isascii() and plain.isprintable()):
+        plain = "".join(c if " " <= c <= "~" else " " if c.isspace() else "?" for c in plain)
     words = plain.replace("\\", "/").replace("${", "$ {").split()
-    return " ".join(f"({word})" if word in _TERMINATORS or word.startswith("#") else word for word in words) or "?"
+    if not _MEANT.search(plain):
+        return " ".join(words) or "?"
+    return " ".join(f"({word})" if word in TERMINATORS or word.startswith("#") else word for word in words) or "?"
+
+
+def _label(id: str) -> str:  # noqa: A002
+    """The label of a container; nothing else has one that begins so."""
+    return f"boot-{quote(id, safe='', errors='replace')}"
 
 
 def _title(entry: Entry) -> str:
-    about = f"{_megabytes(entry.size)} MB"
-    if entry.distro:
-        about += f", {shown(entry.distro, 20)}"
-    title = f"{shown(entry.name, 40)} ({about})"
-    return title if entry.obstacle is None else f"{title} - cannot boot"
+    """The name; its description, where there is one and room for it; size and distribution."""
+    about = f" ({_megabytes(entry.size)} MB"
+    about += f", {shown(entry.distro, 20)})" if entry.distro else ")"
+    if entry.obstacle is not None:
+        about += " - cannot boot"
+    name = shown(entry.name, 40)
+    room = TITLE_LIMIT - len(name) - len(about) - len(" - ")
+    if not entry.description.strip() or room < LEAST_DESCRIPTION:
+        return name + about
+    said = shown(entry.description, TITLE_LIMIT + 1)
+    return f"{name} - {said if len(said) <= room else said[: room - 3].rstrip() + '...'}{about}"
 
 
 def _megabytes(size: int) -> str:

@@ -10,17 +10,37 @@ import socket
 from typing import Any
 
 from pixelboot.malformed import Malformed
+from pixelboot.outcome import printable
 from pixelboot.site import Site, load
 
 PATIENCE = 10.0
 """Seconds that a server may take to answer."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments by which a command finds its server."""
-    parser.add_argument("--config", metavar="FILE", help="the settings file that the server was started with")
+class NoServer(Malformed):
+    """No server runs on the state folder."""
+
+
+class Refused(Malformed):
+    """The server did not do what it was asked."""
+
+    def __init__(self, status: int, text: str) -> None:
+        """`status` is that of its HTTP answer."""
+        super().__init__(text)
+        self.status = status
+
+
+def add_arguments(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
+    """Add the arguments by which a command finds its server; `again` where they may stand in front of it, too."""
+    default = argparse.SUPPRESS if again else None
     parser.add_argument(
-        "--state", metavar="DIR", help="its state folder, over what the file or the environment's PIXELBOOT_STATE says"
+        "--config", metavar="FILE", default=default, help="the settings file that the server was started with"
+    )
+    parser.add_argument(
+        "--state",
+        metavar="DIR",
+        default=default,
+        help="its state folder, over what the file or the environment's PIXELBOOT_STATE says",
     )
 
 
@@ -30,21 +50,30 @@ def site_of(arguments: argparse.Namespace) -> Site:
     return load(arguments.config, words, os.environ)
 
 
-def ask(site: Site, method: str, path: str) -> dict[str, Any]:
-    """Put one request to the server of this site; its JSON answer.  Raises `Malformed` when there is none."""
+def ask(site: Site, method: str, path: str, body: object = None) -> dict[str, Any]:
+    """Put one request to the server of this site, with a JSON `body` if there is one; its JSON answer.
+
+    Raises `Malformed` when there is none: `NoServer`, or `Refused` with the server's reason.
+    """
     connection = _UnixConnection(site.control)
     try:
-        connection.request(method, path)
+        connection.request(method, path, None if body is None else json.dumps(body))
         response = connection.getresponse()
         answer = json.loads(response.read())
     except (FileNotFoundError, ConnectionRefusedError):
-        raise Malformed(f"no server is running on the state folder {site.state}") from None
+        raise NoServer(f"no server is running on the state folder {site.state}") from None
     except (OSError, http.client.HTTPException, ValueError, RecursionError) as problem:
-        raise Malformed(f"the server at {site.control} cannot be asked: {problem}") from None
+        why = (isinstance(problem, OSError) and problem.strerror) or problem
+        raise Malformed(f"the server at {site.control} cannot be asked: {why}") from None
     finally:
         connection.close()
     if response.status >= 300 or not isinstance(answer, dict):
-        raise Malformed(f"the server at {site.control} answered {response.status} {response.reason} to {path}")
+        told = f"the server at {site.control} answered {response.status} {response.reason} to {path}"
+        if isinstance(answer, dict) and isinstance(answer.get("error"), str):
+            reason = printable(answer["error"], 1000)
+            # What the server refuses with a reason is the same as is refused here when none runs.
+            told = reason if response.status in (400, 503) else f"{told}: {reason}"
+        raise Refused(response.status, told)
     return answer
 
 

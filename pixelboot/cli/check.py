@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from pixelboot.config import dump
+from pixelboot.config import dump, encodable
 
 
 def add_parser(subparsers: Any) -> None:
@@ -33,5 +33,5 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"pixelboot check: {problem}", file=sys.stderr)
         return 1
     options.examine()
-    print(dump(options.site), end="")
+    print(encodable(dump(options.site), sys.stdout.encoding or "utf-8"), end="")
     return 0

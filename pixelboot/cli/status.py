@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         description="Show the services, ports, leases, containers and counters of a running server.",
     )
     channel.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON, complete")
+    parser.add_argument("--json", action="store_true", help="as JSON, with all leases")
     parser.set_defaults(run=run)
 
 
@@ -46,11 +46,16 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     for service in status["services"]:
         yield f"  {service['name']:<10} {printable(service['listening']):<24} {printable(service['about'])}".rstrip()
     yield ""
-    yield "containers" if status["containers"] else "containers: none"
+    counts = status["container_counts"]
+    told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda each: -each[1]))
+    yield f"containers: {told or 'none'}"
     for each in status["containers"]:
-        said = each["reason"] or each["name"]
-        name = printable(each["id"], 40)
-        yield f"  {name:<24} {each['state']:<9} {size(each['size']):>9}  {printable(said)}".rstrip()
+        disabled = "" if each["enabled"] else "disabled: menus do not offer it; "
+        said = disabled + (each["reason"] or each["name"])
+        name = printable(each["id"], 100)
+        yield f"  {name:<24} {each['state']:<10} {size(each['size']):>9}  {printable(said)}".rstrip()
+    if (more := sum(counts.values()) - len(status["containers"])) > 0:
+        yield f"  … and {more} more (pixelboot containers shows all)"
     yield ""
     yield "leases" if status["leases"] else "leases: none"
     for lease in status["leases"][:MOST_LEASES]:

@@ -9,25 +9,29 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile
 
-from pixelboot.container.hilbert import PIXEL, SIDE_LIMIT, Pixels
-from pixelboot.container.manifest import Damaged
+from pixelboot.container.hilbert import PIXEL, Pixels
+from pixelboot.container.table import SIDE_LIMIT, Damaged
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 CHUNK_LIMIT = 16 << 20
 """Octets that a chunk other than IDAT may have."""
 
+BEFORE_LIMIT = 32 << 20
+"""Octets that may stand before the pixels."""
+
 _CHUNKS_LIMIT = 1024
 """Chunks other than IDAT that a picture may have."""
 
 _PIECE = 1 << 16
+_TELL = 1 << 20
 _INFLATION = 1040
 """No deflate stream becomes more than 1,032 times as long; with a margin for the zlib wrapper."""
 
@@ -43,15 +47,15 @@ class Layout:
     side: int
     """Side in pixels."""
 
-    text: bytes | None
-    """The text of the chunk that was asked for; None when there is no such chunk."""
+    texts: Mapping[str, tuple[bytes, ...]]
+    """By keyword, the texts of the chunks that were asked for, in their order."""
 
     pixels_at: int
     """Where in the file the first IDAT chunk begins."""
 
 
-def layout(file: BinaryIO, keyword: str, side_limit: int = SIDE_LIMIT) -> Layout:
-    """Read all that stands before the pixels, and find the tEXt chunk with this keyword.
+def layout(file: BinaryIO, keywords: Collection[str], side_limit: int = SIDE_LIMIT) -> Layout:
+    """Read all that stands before the pixels, and find the tEXt chunks with these keywords.
 
     Nothing is inflated.  `Damaged` when the picture is not 8-bit RGBA, square, of a side that is a power of two up to
     `side_limit`, not interlaced, or when the chunks are not as PNG wants them.
@@ -59,44 +63,51 @@ def layout(file: BinaryIO, keyword: str, side_limit: int = SIDE_LIMIT) -> Layout
     length = file.seek(0, 2)
     file.seek(0)
     if file.read(len(SIGNATURE)) != SIGNATURE:
-        raise Damaged("this is not a PNG picture")
+        raise Damaged("no payload: this is not a PNG picture")
     if (chunk := _header(file, length)) != (b"IHDR", 13):
         raise Damaged("the picture does not begin with its header (IHDR)")
     side = _side(_contents(file, *chunk), side_limit)
-    text = None
+    texts: dict[str, tuple[bytes, ...]] = {}
     for _ in range(_CHUNKS_LIMIT):
         at = file.tell()
+        if at > BEFORE_LIMIT:
+            raise Damaged(f"the picture has more than {BEFORE_LIMIT} octets before its pixels")
         kind, size = _header(file, length)
         if kind == b"IDAT":
             if (length - at) * _INFLATION < side * (side * PIXEL + 1):
                 raise Damaged(f"the file is too short for {side}×{side} pixels")
-            return Layout(side, text, at)
+            return Layout(side, texts, at)
         if kind in (b"IHDR", b"IEND"):
             raise Damaged("the picture ends before its pixels" if kind == b"IEND" else "the picture has two headers")
         octets = _contents(file, kind, size)
-        if kind == b"tEXt" and octets.startswith(keyword.encode("ascii") + b"\0"):
-            if text is not None:
-                raise Damaged(f"the picture has more than one text {keyword}")
-            text = octets[len(keyword) + 1 :]
+        if kind == b"tEXt":
+            name, _, text = octets.partition(b"\0")
+            if (keyword := name.decode("latin-1")) in keywords and len(name) < len(octets):
+                texts[keyword] = (*texts.get(keyword, ()), text)
     raise Damaged(f"the picture has more than {_CHUNKS_LIMIT} chunks before its pixels")
 
 
-def load(file: BinaryIO, picture: Layout) -> Pixels:
+def load(file: BinaryIO, picture: Layout, progress: Callable[[float], None] | None = None) -> Pixels:
     """Inflate the pixels, and check all that stands behind them; `Damaged` says what is wrong with them.
 
-    Takes as much memory as the pixels, and some hundred kilobytes.
+    Takes as much memory as the pixels, and some hundred kilobytes.  `progress` is told how much of the file has been
+    read, from 0 to 1, after every `_TELL` octets.
     """
     side = picture.side
     grid: Pixels = np.zeros((side, side), np.uint32)
     grid[-1, 0::2] = _MARK
     grid[-1, 1::2] = ~np.uint32(_MARK)
     unwritten = grid[-1].copy()
-    stream = _Stream(file, picture)
+    stream = _Stream(file, picture, progress)
     try:
         _Pixels(stream, grid).load()
     except Damaged:
         raise
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's error, not the picture's
+        if "out of memory" in str(error):
+            raise MemoryError(str(error)) from None
         raise Damaged(f"the pixels cannot be read: {error}") from None
     if np.array_equal(grid[-1], unwritten):
         raise Damaged("the picture has fewer rows than its header says")
@@ -107,15 +118,22 @@ def load(file: BinaryIO, picture: Layout) -> Pixels:
 class _Stream:
     """The contents of the IDAT chunks, one after the other; the CRC of each is compared when its end is reached."""
 
-    def __init__(self, file: BinaryIO, picture: Layout) -> None:
+    def __init__(self, file: BinaryIO, picture: Layout, progress: Callable[[float], None] | None) -> None:
         self._file = file
         self._length = file.seek(0, 2)
+        self._progress = progress
+        self._read = self._told = 0
         file.seek(picture.pixels_at)
         self._octets = self._walk(4096 + picture.side * picture.side * PIXEL // 1024)
 
     def read(self, _size: int) -> bytes:
         """The next octets, at most 64 KiB; none at the end."""
-        return next(self._octets, b"")
+        octets = next(self._octets, b"")
+        self._read += len(octets)
+        if self._progress is not None and self._read - self._told >= _TELL:
+            self._told = self._read
+            self._progress(self._read / self._length)
+        return octets
 
     def finish(self) -> None:
         """Read on to the end of the picture (IEND): every chunk must be there, whole."""
@@ -164,9 +182,9 @@ class _Pixels(ImageFile.ImageFile):
 def _side(header: bytes, side_limit: int) -> int:
     width, height, depth, colour, compression, filtering, interlace = struct.unpack(">IIBBBBB", header)
     if (depth, colour) != (8, 6):
-        raise Damaged(f"the pixels are not 8-bit RGBA (colour type {colour}, {depth} bits)")
+        raise Damaged(f"no payload: the pixels are not 8-bit RGBA (colour type {colour}, {depth} bits)")
     if width != height or width == 0 or width & (width - 1):
-        raise Damaged(f"{width}×{height} pixels are not a square whose side is a power of two")
+        raise Damaged(f"no payload: {width}×{height} pixels are not a square whose side is a power of two")
     if width > side_limit:
         raise Damaged(f"the side of {width} pixels is above the limit of {side_limit}")
     if (compression, filtering, interlace) != (0, 0, 0):

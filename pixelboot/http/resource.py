@@ -9,7 +9,7 @@ those of the tree that TFTP serves too.  The routes:
 ``/menu.ipxe``               its menu
 ``/containers``              the catalogue, as JSON (also with a slash behind it)
 ``/containers/ID``           a container's picture, whatever it holds
-``/containers/ID/kernel``    its kernel, and ``initrd`` beside it: decoded and verified
+``/containers/ID/kernel``    its kernel, and ``initrd``, ``dtb``, ``disk``, ``rootfs``: decoded and verified
 ``/files/NAME.rts.png``      a picture by its file's name
 ``/loaders/NAME``            a file of the tree, at any depth
 ``/healthz``                 ``ok`` while the service answers
@@ -20,35 +20,50 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
-from urllib.parse import quote
+from typing import Protocol, get_args
 
+from twisted.internet.task import deferLater
 from twisted.web import server
 from twisted.web.resource import Resource
 
 from pixelboot import __version__
-from pixelboot.boot.menu import make_menu
-from pixelboot.boot.script import boot_script, menu_script, obstacle
+from pixelboot.boot.script import boot_script
+from pixelboot.boot.seam import Choices
+from pixelboot.container.table import Role
 from pixelboot.http.channel import BootRequest
 from pixelboot.http.exchange import RETRY, NotHere, Page, Provide, Shared, named_machine, nothing
 from pixelboot.http.plan import MenuChanged
+from pixelboot.http.shown import Shown
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Unavailable
 from pixelboot.library.tree import Absent, Forbidden
 from pixelboot.payload import Payload, TextPayload
 
-PARTS = ("kernel", "initrd")
+PARTS: tuple[str, ...] = get_args(Role)
 """What can be fetched out of a container."""
+
+SERVED = frozenset({"ready", "decoding"})
+"""The states of containers whose parts can be had, now or soon."""
 
 PATIENCE = 5.0
 """Seconds that a request waits while the library is still being looked into for the first time."""
+
+
+ChoicesNow = Callable[[], Awaitable[Choices]]
+"""Tells what the operator has decided about containers: `pixelboot.boot.seam.ContainerStore.choices`."""
+
+
+_UNDECIDED = Choices()
 
 
 class Library(Protocol):
     """What HTTP needs of the library; `pixelboot.library.library.Library` is one."""
 
     async def settled(self, patience: float) -> Sequence[Container]:
-        """All there is, by file name; right after the start it waits for that, at most `patience` seconds."""
+        """All there is, by file name; right after the start it waits for that, at most `patience` seconds.
+
+        It is the same object, with the same objects in it, as long as nothing has changed.
+        """
 
     def find(self, id: str) -> Container | None:  # noqa: A002
         """The container with this id."""
@@ -67,27 +82,45 @@ class Tree(Protocol):
         """The file of this name; raises `Absent`, `Forbidden`, or OSError when it cannot be had now."""
 
 
+async def undecided() -> Choices:
+    """The choices of an operator who has decided nothing."""
+    return _UNDECIDED
+
+
 class BootRoot(Page):
     """The tree; resources of other parts are put beside with `putChild`."""
 
     def __init__(
-        self, shared: Shared, library: Library, tree: Tree, default: str = "local", timeout: float = 10.0
+        self,
+        shared: Shared,
+        library: Library,
+        tree: Tree,
+        default: str = "local",
+        timeout: float = 10.0,
+        choices: ChoicesNow = undecided,
     ) -> None:
-        """`default` and `timeout` (seconds) are those of the menu, as `pixelboot.boot.menu` has them."""
+        """`default` and `timeout` (seconds) are what the settings file says of the menu.
+
+        `choices` tells what the operator has decided about containers since.
+        """
         super().__init__(shared, nothing)
+        self.shown = shown = Shown(default, timeout, lambda: deferLater(shared.clock, 0))
+        """Shows the catalogue."""
 
         async def menu(request: BootRequest) -> Payload:
-            found = await library.settled(PATIENCE)
-            made = make_menu(found, default, timeout, obstacle)
-            if made.notice is not None:
-                shared.report(MenuChanged(made.notice))
-            return TextPayload(menu_script(made))
+            payload, notice = await shown.menu(await library.settled(PATIENCE), await choices())
+            if notice is not None:
+                shared.report(MenuChanged(notice))
+            return payload
+
+        async def listing(request: BootRequest) -> Payload:
+            return await shown.listing(await library.settled(PATIENCE), await choices())
 
         self.putChild(b"", Page(shared, _index))
         self.putChild(b"healthz", Page(shared, _healthy))
         self.putChild(b"boot.ipxe", Page(shared, _first_script))
         self.putChild(b"menu.ipxe", Page(shared, menu))
-        self.putChild(b"containers", _Containers(shared, library))
+        self.putChild(b"containers", _Containers(shared, library, listing))
         self.putChild(b"files", _Files(shared, library))
         self.putChild(b"loaders", _Loaders(shared, tree))
 
@@ -95,11 +128,7 @@ class BootRoot(Page):
 class _Containers(Page):
     """``/containers`` and everything below."""
 
-    def __init__(self, shared: Shared, library: Library) -> None:
-        async def listing(request: BootRequest) -> Payload:
-            found = [_described(container) for container in await library.settled(PATIENCE)]
-            return _json({"containers": found, "count": len(found)})
-
+    def __init__(self, shared: Shared, library: Library, listing: Provide) -> None:
         super().__init__(shared, listing)
         self.putChild(b"", Page(shared, listing))
         self._library = library
@@ -130,8 +159,8 @@ class _Container(Page):
     def _part(library: Library, id: str, found: Callable[[], Awaitable[Container]], name: str) -> Provide:  # noqa: A002
         async def part(request: BootRequest) -> Payload:
             container = await found()
-            if container.state == "damaged":
-                raise NotHere(404, f"the container is damaged: {container.reason}")
+            if container.state not in SERVED:
+                raise NotHere(404, f"the container is {container.state}: {container.reason}")
             if name not in dict(container.parts) and container.state == "ready":
                 raise NotHere(404, f"the container has no {name}")
             return await _available(library, id, library.part(id, name))
@@ -193,27 +222,9 @@ async def _available(library: Library, id: str, asked: Awaitable[Payload]) -> Pa
         return await asked
     except Unavailable as error:
         container = library.find(id)
-        if container is None or container.state == "damaged":
+        if container is None or container.state not in SERVED:
             raise NotHere(404, str(error)) from None
         raise NotHere(503, str(error), RETRY) from None
-
-
-def _described(container: Container) -> dict[str, object]:
-    return {
-        "id": container.id,
-        "file": container.file_name,
-        "name": container.name,
-        "description": container.description,
-        "size": container.size,
-        "url": f"/containers/{quote(container.id, safe='')}",
-        "state": container.state,
-        "reason": container.reason,
-        "kernel_version": container.kernel_version,
-        "distro": container.distro,
-        "architecture": container.architecture,
-        "cmdline": container.cmdline,
-        "parts": [{"name": name, "size": size} for name, size in container.parts],
-    }
 
 
 def _json(value: object) -> Payload:

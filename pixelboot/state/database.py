@@ -1,4 +1,6 @@
-"""The SQLite file of the leases: opened, checked, brought up to date, written.  It blocks, so a helper process has it.
+"""The SQLite files of ours: opened, checked, brought up to date; and that of the leases, written.
+
+It blocks, so a helper process has the leases.
 
 Write-ahead log, ``synchronous=FULL``: a transaction is on disk when `Database.commit` returns, at the cost of one sync.
 The file is locked as long as it is open, so that no two processes ever write it; a second one waits a while for the
@@ -12,28 +14,45 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from pixelboot.state.lock import StateUnusable
 from pixelboot.state.wire import Row
 
-APPLICATION_ID = 0x50584254
-"""Says in the file's header that it is ours (``PXBT``)."""
-
 LOCK_PATIENCE = 10.0
 """Seconds that a file which another process has open is waited for."""
-
-SCHEMA = Path(__file__).parent / "schema"
-"""The folder with the schema: 001-….sql makes version 1 of nothing, 002-….sql version 2 of 1, and so on."""
 
 LOG_LIMIT = 16 << 20
 """Octets of the write-ahead log that SQLite keeps when it begins it anew; only what is beyond is cut off."""
 
 REMEDY = ": put back a copy, or move it away together with its -wal to start without leases"
 """What to do about a damaged file when no server holds the leases."""
+
+SCHEMA = Path(__file__).parent / "schema"
+"""A folder for each kind of file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file of ours is for."""
+
+    schema: Path
+    """The folder with its schema: 001-….sql makes version 1 of nothing, 002-….sql version 2 of 1, and so on."""
+
+    application_id: int
+    """Says in the file's header whose it is."""
+
+    remedy: str
+    """What to do about one that is damaged."""
+
+
+LEASES = Kind(SCHEMA / "leases", 0x50584254, REMEDY)
+"""The leases (``PXBT``)."""
 
 _UPSERT = """
     INSERT INTO lease (address, identity, hwaddr, state, started_at, expires_at, hostname) VALUES (?, ?, ?, ?, ?, ?, ?)
@@ -47,6 +66,10 @@ _SELECT = "SELECT address, identity, hwaddr, state, started_at, expires_at, host
 
 class DatabaseDamaged(StateUnusable):
     """The file is no sound database."""
+
+
+class DatabaseForeign(StateUnusable):
+    """The file is a sound database, but of another program or of a newer pixelboot."""
 
 
 class DatabaseLost(StateUnusable):
@@ -68,21 +91,11 @@ class Database:
 
         Raises `StateUnusable`: it cannot be opened, is another process's, damaged, not ours, or of a newer version.
         """
+        connection, file = connect(path, LEASES, patience)
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as problem:
-            raise StateUnusable(f"{path} cannot be opened: {problem.strerror}") from problem
-        file = os.fstat(fd)
-        os.close(fd)
-        connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
-        try:
-            _prepare(connection, path)
             database = cls(connection, path, file)
             database.check()
             return database
-        except sqlite3.Error as problem:
-            connection.close()
-            raise _unusable(path, problem) from problem
         except StateUnusable:
             connection.close()
             raise
@@ -94,7 +107,7 @@ class Database:
             while rows := cursor.fetchmany(at_once):
                 yield rows
         except sqlite3.Error as problem:
-            raise _unusable(self._path, problem) from problem
+            raise unusable(self._path, LEASES, problem) from problem
 
     def commit(self, groups: Iterable[Iterable[Row]]) -> None:
         """Make rows durable, in this order, all or none.  Raises `sqlite3.Error` and `DatabaseLost`."""
@@ -143,6 +156,30 @@ class Database:
         self._connection.close()
 
 
+def connect(path: str, kind: Kind, patience: float) -> tuple[sqlite3.Connection, os.stat_result]:
+    """Open a file of ours, or make it (mode 0600): the connection, which has it locked, and what file that is.
+
+    Raises `StateUnusable` as `Database.open` does.
+    """
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as problem:
+        raise StateUnusable(f"{path} cannot be opened: {problem.strerror}") from problem
+    file = os.fstat(fd)
+    os.close(fd)
+    if not stat.S_ISREG(file.st_mode):
+        raise StateUnusable(f"{path} is not a plain file")
+    connection = None
+    try:
+        connection = sqlite3.connect(path, timeout=patience, isolation_level=None)
+        _prepare(connection, path, kind)
+    except (sqlite3.Error, StateUnusable) as problem:
+        if connection is not None:
+            connection.close()
+        raise unusable(path, kind, problem) if isinstance(problem, sqlite3.Error) else problem from problem.__cause__
+    return connection, file
+
+
 def set_aside(path: str) -> str:
     """Rename a damaged database and its log, so that a new one can be made; its new name.  Raises `StateUnusable`."""
     number = 1
@@ -158,7 +195,7 @@ def set_aside(path: str) -> str:
     return aside
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
+def _prepare(connection: sqlite3.Connection, path: str, kind: Kind) -> None:
     """Lock, examine and update the database."""
 
     def pragma(text: str) -> Any:
@@ -169,35 +206,35 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     connection.execute("ROLLBACK")
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     version, application = pragma("user_version"), pragma("application_id")
-    if (tables or version) and application != APPLICATION_ID:
-        raise StateUnusable(f"{path} is a database of another program")
-    steps = sorted(SCHEMA.glob("*.sql"))
+    if (tables or version) and application != kind.application_id:
+        raise DatabaseForeign(f"{path} is a database of another program")
+    steps = sorted(kind.schema.glob("*.sql"))
     if version > len(steps):
-        raise StateUnusable(
+        raise DatabaseForeign(
             f"{path} was written by a newer pixelboot (version {version} of its schema, this one knows {len(steps)})"
         )
     if (verdict := pragma("quick_check(1)")) != "ok":
-        raise _damaged(path, verdict)
+        raise _damaged(path, kind, verdict)
     if (mode := pragma("journal_mode = WAL")) != "wal":
         raise StateUnusable(f"{path} is on a file system where SQLite cannot keep a write-ahead log (it says {mode})")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     for number, step in enumerate(steps[version:], version + 1):
         connection.executescript(
-            f"BEGIN;\nPRAGMA application_id = {APPLICATION_ID};\n{step.read_text('utf-8')}\n"
+            f"BEGIN;\nPRAGMA application_id = {kind.application_id};\n{step.read_text('utf-8')}\n"
             f"PRAGMA user_version = {number};\nCOMMIT;"
         )
 
 
-def _unusable(path: str, problem: sqlite3.Error) -> StateUnusable:
+def unusable(path: str, kind: Kind, problem: sqlite3.Error) -> StateUnusable:
     """What an error of SQLite means for who starts the server."""
     name = getattr(problem, "sqlite_errorname", "")
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StateUnusable(f"{path} is in use by another process")
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return _damaged(path, str(problem))
+        return _damaged(path, kind, str(problem))
     return StateUnusable(f"{path} cannot be used: {problem}")
 
 
-def _damaged(path: str, detail: str) -> DatabaseDamaged:
-    return DatabaseDamaged(f"{path} is damaged ({detail}){REMEDY}")
+def _damaged(path: str, kind: Kind, detail: str) -> DatabaseDamaged:
+    return DatabaseDamaged(f"{path} is damaged ({detail}){kind.remedy}")

@@ -1,11 +1,12 @@
-"""What becomes of the lease store while the server runs."""
+"""What becomes of the stores while the server runs, and what is decided in them."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pixelboot.outcome import Outcome, Severity
+from pixelboot.outcome import Outcome, Severity, printable
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +80,43 @@ class StoreUnsaved(Outcome):
     def summary(self) -> str:
         """See `Outcome.summary`."""
         return f"{self.path} could not be written: {self.count} changes of leases are lost"
+
+
+@dataclass(frozen=True, slots=True)
+class ChoicesMended(Outcome):
+    """The file of the containers' settings was not as it was left, and has been written again."""
+
+    what: str
+    """What had become of it; names the file."""
+
+    service: ClassVar[str] = "state"
+    severity: ClassVar[Severity] = "warn"
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{printable(self.what, 1000)}; all settings of containers were written again"
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceMade(Outcome):
+    """The operator decided something about a container, or what boots by itself; it is on disk."""
+
+    about: str
+    """What it is about: ``container debian``, ``menu``."""
+
+    changes: tuple[tuple[str, object, object], ...]
+    """What was changed: the name of each setting, and its values before and after."""
+
+    who: str
+    """By which way it came."""
+
+    service: ClassVar[str] = "state"
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        told = ", ".join(f"{name} {_value(before)} → {_value(after)}" for name, before, after in self.changes)
+        return f"{printable(self.about)}: {told} (by {self.who})"
+
+
+def _value(value: object) -> str:
+    return "none" if value is None else printable(json.dumps(value, ensure_ascii=False), 80)

@@ -9,6 +9,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from pixelboot.config import ConfigError
+from pixelboot.library import trust
 from pixelboot.site import Site
 from pixelboot.udp.interfaces import Interface, default_interface, interfaces
 
@@ -46,6 +47,7 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
         for root in site.http.root:
             if not os.path.isdir(root):
                 raise ConfigError("http.root", root, "must be a folder that exists")
+        trust.load(site.containers.trusted_keys)
     if site.http.listen and serving & {"http", "dhcp"}:  # DHCP sends machines there.
         endpoint(site, reactor)
     if "dhcp" in serving:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NoReturn
 
 from twisted.python import usage
 
-from pixelboot.config import Declared, declared, dump
+from pixelboot.config import Declared, declared, dump, encodable
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
 from pixelboot.tap.examine import EVERYTHING, examine
@@ -59,7 +59,7 @@ class Options(usage.Options):
         except Malformed as problem:
             refuse(problem)
         if self["check"]:
-            sys.stdout.write(dump(self.site))
+            sys.stdout.write(encodable(dump(self.site), sys.stdout.encoding or "utf-8"))
             raise SystemExit(0)
 
     def examine(self) -> None:

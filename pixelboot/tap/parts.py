@@ -29,12 +29,14 @@ from pixelboot.http.resource import BootRoot
 from pixelboot.http.service import HttpService
 from pixelboot.http.settings import listening_port
 from pixelboot.leases.seam import LeaseStore
+from pixelboot.library import trust
 from pixelboot.library.library import Library
 from pixelboot.library.names.packaged import remedy
 from pixelboot.library.tree import Tree
 from pixelboot.malformed import Malformed
 from pixelboot.report import Report
 from pixelboot.site import Site
+from pixelboot.state.containers import FILE_NAME, ChoicesFile, SqliteChoices
 from pixelboot.state.lock import StateLock
 from pixelboot.state.sqlite import SqliteLeases
 from pixelboot.tap.examine import endpoint, examine, interface, tftp_root, wanted
@@ -45,6 +47,7 @@ from pixelboot.udp.interfaces import Interface
 from pixelboot.udp.port import UdpPort, open_socket
 from pixelboot.view import status
 from pixelboot.view.api import control_resource
+from pixelboot.view.containers import Containers
 
 
 def build(
@@ -93,6 +96,7 @@ class _Parts:
         # Where machines are sent; a process that serves no HTTP or TFTP itself sends them to the one that does.
         self._http_port = listening_port(site.http.listen) or None
         self._http_host: str | None = None
+        self._containers: Containers | None = None
         self._described: list[Callable[[], Awaitable[status.Status]]] = []
 
     def add_dhcp(self) -> None:
@@ -156,15 +160,25 @@ class _Parts:
         site = self._site
         if not site.http.root:
             _make_folder(site.roots[0])
-        library = Library(site.roots, f"{site.state}/cache", self._reactor, self._report)
+        store = SqliteChoices(ChoicesFile.open(f"{site.state}/{FILE_NAME}"), self._reactor, self._report)
+        library = Library(
+            site.roots,
+            f"{site.state}/cache",
+            self._reactor,
+            self._report,
+            settings=site.containers,
+            trusted=trust.load(site.containers.trusted_keys),
+        )
         shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
-        root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout)
+        root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices)
         service = HttpService(endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
         self._listen(service, "http.listen", site.http.listen)
         self._http_port, self._http_host = service.port, service.host
+        store.setServiceParent(self._server)
         library.setServiceParent(self._server)
         service.setServiceParent(self._server)
-        self._described.append(lambda: status.describe_http(service, library, site))
+        self._containers = Containers(library, store, root.shown, self._report)
+        self._described.append(lambda: status.describe_http(service, library, site, store))
 
     def add_control(self) -> None:
         """The control channel.  A socket that is there was left by a process that ended without cleaning up."""
@@ -182,7 +196,7 @@ class _Parts:
                     whole[key] += rows
             return whole
 
-        resource = control_resource(described, self._server.end)
+        resource = control_resource(described, self._server.end, self._containers)
         at = UNIXServerEndpoint(self._reactor, path, mode=0o600, wantPID=False)
         service = HttpService(at, BootSite(resource, self._report, self._reactor))
         service.name = "control"

@@ -2,27 +2,46 @@
 
 Whoever can open the socket may use it; its mode and that of the folder keep it to the user of the server.
 
-    GET  /api/v1/status   what runs, where it listens, leases, containers, counters
-    POST /api/v1/stop     end the server
+    GET    /api/v1/status          what runs, where it listens, leases, containers, counters
+    POST   /api/v1/stop            end the server
+    GET    /api/v1/containers      all containers, what was decided about them, and what boots by itself
+    GET    /api/v1/containers/ID   one of them
+    PATCH  /api/v1/containers/ID   change some of its settings (RFC 7396: null for what holds unsaid)
+    DELETE /api/v1/containers/ID   forget its settings
+    GET    /api/v1/default         what boots by itself
+    PUT    /api/v1/default         say what shall
+    DELETE /api/v1/default         let the settings file say it
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 
-from twisted.internet.defer import Deferred
-from twisted.logger import Logger
-from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-_log = Logger(namespace="pixelboot.control")
+from pixelboot.view.containers import Containers
+from pixelboot.view.reply import Answer, Told, send
 
 
-def control_resource(status: Callable[[], Awaitable[Mapping[str, object]]], stop: Callable[[], None]) -> Resource:
-    """The whole control channel; `status` tells how things are, `stop` begins the end and returns at once."""
-    return Control({b"/api/v1/status": Status(status), b"/api/v1/stop": Stop(stop)})
+def control_resource(
+    status: Callable[[], Awaitable[Mapping[str, object]]],
+    stop: Callable[[], None],
+    containers: Containers | None = None,
+) -> Resource:
+    """The whole control channel; `status` tells how things are, `stop` begins the end and returns at once.
+
+    `containers` is where the server has some.
+    """
+
+    async def told(request: Request) -> Answer:
+        return 200, await status()
+
+    async def stopping(request: Request) -> Answer:
+        request.notifyFinish().addBoth(lambda _: stop())  # whoever asked is told first
+        return 202, {"stopping": True}
+
+    return Control({b"/api/v1/status": Told(get=told), b"/api/v1/stop": Told(post=stopping)}, containers)
 
 
 class Control(Resource):
@@ -30,69 +49,21 @@ class Control(Resource):
 
     isLeaf = True
 
-    def __init__(self, paths: Mapping[bytes, Status | Stop]) -> None:
+    def __init__(self, paths: Mapping[bytes, Told], containers: Containers | None = None) -> None:
         super().__init__()
         self._paths = paths
+        self._containers = containers
 
     def render(self, request: Request) -> int:
         """Answer any request."""
         found = self._paths.get(request.path)
+        if found is None and self._containers is not None:
+            found = self._containers.at(request.path)
         if found is None:
-            _send(request, 404, {"error": "there is no such resource"})
+            send(request, 404, {"error": "there is no such resource"})
         elif request.method not in found.methods:
             request.setHeader(b"allow", b", ".join(found.methods))
-            _send(request, 405, {"error": "the resource does not know this method"})
+            send(request, 405, {"error": "the resource does not know this method"})
         else:
             found.answer(request)
         return NOT_DONE_YET
-
-
-class Status:
-    """``GET /api/v1/status``."""
-
-    methods = (b"GET", b"HEAD")
-
-    def __init__(self, status: Callable[[], Awaitable[Mapping[str, object]]]) -> None:
-        self._status = status
-
-    def answer(self, request: Request) -> None:
-        """Answer when all parts have told how they are."""
-        finished = request.notifyFinish()
-
-        async def tell() -> None:
-            body = await self._status()
-            if not finished.called:
-                _send(request, 200, body)
-
-        def failed(failure: Failure) -> None:
-            if not finished.called:
-                _log.failure("the status could not be told", failure)
-                _send(request, 500, {"error": "see the server's log"})
-
-        telling = Deferred.fromCoroutine(tell())
-        # Whoever asked may hang up first: then nobody is told, whatever the cancelled parts still say.
-        finished.addErrback(lambda _: telling.cancel())
-        telling.addErrback(failed)
-
-
-class Stop:
-    """``POST /api/v1/stop``."""
-
-    methods = (b"POST",)
-
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._stop = stop
-
-    def answer(self, request: Request) -> None:
-        """Say yes, then stop."""
-        _send(request, 202, {"stopping": True})
-        self._stop()
-
-
-def _send(request: Request, code: int, body: Mapping[str, object]) -> None:
-    octets = json.dumps(body).encode() + b"\n"
-    request.setResponseCode(code)
-    request.setHeader(b"content-type", b"application/json")
-    request.setHeader(b"content-length", str(len(octets)).encode())
-    request.write(octets)
-    request.finish()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from pixelboot import __version__
+from pixelboot.boot.seam import Choices, ContainerStore
 from pixelboot.dhcp.proxy.service import ProxyService
 from pixelboot.dhcp.server.compose import Scope
 from pixelboot.dhcp.server.service import DhcpService
@@ -18,8 +21,11 @@ from pixelboot.library.library import Library
 from pixelboot.site import Site
 from pixelboot.tftp.service import TftpService
 
+MOST_CONTAINERS = 100
+"""Containers that are told one by one, the first by file name.  All ten thousand would keep the server busy."""
+
 Status = dict[str, Any]
-"""A piece of the whole; lists under the same key are put together."""
+"""A piece of the whole; what two pieces have under the same key is added up."""
 
 
 async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
@@ -55,12 +61,22 @@ async def describe_tftp(service: TftpService, root: str) -> Status:
     return {"services": [{"name": service.name, "listening": f"udp {service.port}", "about": about}]}
 
 
-async def describe_http(service: HttpService, library: Library, site: Site) -> Status:
-    """The HTTP service in a line, and every container."""
+async def describe_http(
+    service: HttpService, library: Library, site: Site, store: ContainerStore | None = None
+) -> Status:
+    """The HTTP service in a line, the containers as far as `MOST_CONTAINERS`, and how many there are in each state.
+
+    `store` says what the operator has decided about them.
+    """
+    choices = Choices() if store is None else await store.choices()
     at = site.http.listen if service.port is None else f"tcp {service.port}"
     about = f"{service.connections} connections, serves {', '.join(site.roots)}"
     line = {"name": service.name, "listening": at, "about": about}
-    return {"services": [line], "containers": [_container(each) for each in library.containers]}
+    return {
+        "services": [line],
+        "containers": [_container(each, choices) for each in library.containers[:MOST_CONTAINERS]],
+        "container_counts": Counter(map(attrgetter("state"), library.containers)),
+    }
 
 
 def describe_process(state: str, uptime: float, counts: Mapping[str, int]) -> Status:
@@ -73,6 +89,7 @@ def describe_process(state: str, uptime: float, counts: Mapping[str, int]) -> St
         "counts": dict(counts),
         "services": [],
         "containers": [],
+        "container_counts": Counter(),
         "leases": [],
     }
 
@@ -89,12 +106,14 @@ def _lease(lease: Lease) -> dict[str, object]:
     }
 
 
-def _container(container: Container) -> dict[str, object]:
+def _container(container: Container, choices: Choices) -> dict[str, object]:
+    settings = choices.of(container.id)
     return {
         "id": container.id,
         "file": container.file_name,
-        "name": container.name,
+        "name": settings.name or container.name,
         "size": container.size,
         "state": container.state,
         "reason": container.reason,
+        "enabled": settings.enabled,
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu, make_menu
+from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu, make_entry, make_menu
+from pixelboot.boot.seam import PLAIN, ContainerSettings
 
 
 @dataclass(frozen=True)
@@ -17,59 +18,94 @@ class Shelved:
     state: str = "ready"
     size: int = 15_000_000
     name: str = ""
+    description: str = ""
     distro: str = ""
     cmdline: str = ""
     parts: tuple[tuple[str, int], ...] = (("kernel", 10), ("initrd", 20))
 
 
-def menu(*containers: Shelved, default: str = LOCAL) -> Menu:
-    """The menu over these, whose boot loader dislikes the word ``bad``."""
+def entry(container: Shelved, settings: ContainerSettings = PLAIN) -> Entry | None:
+    """The entry of this container, for a boot loader that dislikes the word ``bad``."""
+    return make_entry(container, settings, lambda made: "it is bad" if "bad" in made.cmdline else None)
 
-    def obstacle(entry: Entry) -> str | None:
-        return "it is bad" if "bad" in entry.cmdline else None
 
-    return make_menu(containers, default, 10.0, obstacle)
+class EntryTests(SynchronousTestCase):
+    """What is offered."""
+
+    def test_only_what_can_boot_is_offered(self) -> None:
+        """A container needs a kernel, and nothing in its way; one that is still being decoded is welcome."""
+        for container, offered in (
+            (Shelved("b"), True),
+            (Shelved("broken", state="damaged"), False),
+            (Shelved("stranger", state="untrusted"), False),
+            (Shelved("snapshot", state="unbootable"), False),
+            (Shelved("soon", state="decoding"), True),
+            (Shelved("disk", parts=(("disk", 5),)), False),
+            (Shelved("bare", state="decoding", parts=()), False),
+            (Shelved("hollow", state="decoding", parts=(("kernel", 0), ("initrd", 20))), False),
+        ):
+            self.assertEqual(entry(container) is not None, offered, container.id)
+            self.assertIsNone(entry(container, ContainerSettings(enabled=False)), container.id)
+
+    def test_what_its_maker_says(self) -> None:
+        """It stands where the operator says nothing; its file's name, where its maker says nothing either."""
+        made = entry(Shelved("b", name="Bee", description="A bee", distro="Debian", cmdline="quiet"))
+        self.assertEqual(made, Entry("b", "Bee", 15_000_000, "Debian", "quiet", True, None, "A bee"))
+        bare = entry(Shelved("a", parts=(("kernel", 10),)))
+        self.assertEqual(bare, Entry("a", "a", 15_000_000, "", "", False, None))
+
+    def test_empty_initrd(self) -> None:
+        """It is none: iPXE must not be told to load it."""
+        for size in (0, 1):
+            made = entry(Shelved("a", parts=(("kernel", 10), ("initrd", size))))
+            assert made is not None
+            self.assertEqual(made.initrd, size > 0)
+
+    def test_what_the_operator_says(self) -> None:
+        """It wins; further arguments stand behind those of the container."""
+        container = Shelved("b", name="Bee", description="A bee", cmdline="quiet")
+        settings = ContainerSettings(name="Ours", description="Not a bee", order=-3, timeout=0.0, arguments="debug x=1")
+        made = entry(container, settings)
+        self.assertEqual(
+            made, Entry("b", "Ours", 15_000_000, "", "quiet debug x=1", True, None, "Not a bee", order=-3, timeout=0.0)
+        )
+
+    def test_obstacle_is_kept(self) -> None:
+        """An entry that cannot boot is shown, with the reason; the operator's arguments can be that."""
+        for container, settings, reason in (
+            (Shelved("x", cmdline="bad"), PLAIN, "it is bad"),
+            (Shelved("x"), ContainerSettings(arguments="bad"), "it is bad"),
+            (Shelved("x"), PLAIN, None),
+        ):
+            made = entry(container, settings)
+            assert made is not None
+            self.assertEqual(made.obstacle, reason)
 
 
 class MenuTests(SynchronousTestCase):
-    """What is offered, and what boots by itself."""
+    """What boots by itself."""
 
-    def test_only_what_can_boot_is_offered(self) -> None:
-        """A container needs a kernel, and must not be damaged; one that is still being decoded is welcome."""
-        made = menu(
-            Shelved("b", name="Bee", distro="Debian", cmdline="quiet"),
-            Shelved("broken", state="damaged"),
-            Shelved("soon", state="decoding"),
-            Shelved("disk", parts=(("disk", 5),)),
-            Shelved("a", parts=(("kernel", 10),)),
-            Shelved("bare", state="decoding", parts=()),
-        )
-        self.assertEqual([entry.id for entry in made.entries], ["b", "soon", "a"], "in the order given")
-        self.assertEqual(made.entries[0], Entry("b", "Bee", 15_000_000, "Debian", "quiet", True, None))
-        self.assertEqual((made.entries[2].name, made.entries[2].initrd), ("a", False))
+    DEMO = Entry("demo", "Demo", 1, "", "", True, None)
 
     def test_default(self) -> None:
         """A default that cannot boot is replaced by the local disk, and said to be."""
-        shelf = (Shelved("demo"), Shelved("worse", cmdline="bad"), Shelved("broken", state="damaged"))
-        cases = (
-            (LOCAL, LOCAL, None),
-            (SHELL, SHELL, None),
-            ("demo", "demo", None),
-            ("gone", LOCAL, "'gone' is not here"),
-            ("broken", LOCAL, "'broken' is not here"),
-            ("worse", LOCAL, "'worse' cannot boot"),
-            ("", LOCAL, "'' is not here"),
-        )
-        for asked, default, notice in cases:
-            made = menu(*shelf, default=asked)
-            self.assertEqual(made.default, default, asked)
-            if notice is None:
-                self.assertIsNone(made.notice, asked)
-            else:
-                self.assertIn(notice, made.notice or "", asked)
+        bad = replace(self.DEMO, obstacle="it is bad")
+        for found, asked, default, notice in (
+            (None, LOCAL, LOCAL, None),
+            (None, SHELL, SHELL, None),
+            (self.DEMO, "demo", "demo", None),
+            (None, "gone", LOCAL, "'gone' is not offered"),
+            (bad, "demo", LOCAL, "'demo' cannot boot"),
+            (None, "", LOCAL, "'' is not offered"),
+        ):
+            made = make_menu(found, asked, 10.0)
+            self.assertEqual((made.default, made.timeout), (default, 10.0), asked)
+            self.assertIn(notice or "", made.notice or "", asked)
+            self.assertEqual(made.notice is None, notice is None, asked)
 
-    def test_obstacle_is_kept(self) -> None:
-        """An entry that cannot boot is shown, with the reason."""
-        self.assertEqual(
-            [entry.obstacle for entry in menu(Shelved("x", cmdline="bad"), Shelved("y")).entries], ["it is bad", None]
-        )
+    def test_timeout(self) -> None:
+        """That of the entry holds where it is the default, and 0 is one; if it cannot boot, the site's does."""
+        for timeout, expected in ((None, 10.0), (0.0, 0.0), (2.5, 2.5)):
+            made = make_menu(replace(self.DEMO, timeout=timeout), "demo", 10.0)
+            self.assertEqual(made, Menu("demo", expected, None))
+        self.assertEqual(make_menu(replace(self.DEMO, timeout=1.0, obstacle="x"), "demo", 10.0).timeout, 10.0)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.boot.arguments import COMMAND_LINE_LIMIT
 from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu
-from pixelboot.boot.script import COMMAND_LINE_LIMIT, boot_script, menu_script, obstacle, shown
+from pixelboot.boot.script import TITLE_LIMIT, boot_script, menu_frame, obstacle, shown, write_entry
 from pixelboot.hwaddr import HardwareAddress
 
 OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}"}
@@ -82,8 +83,10 @@ def labels_of(script: str) -> list[str]:
 
 def menu(*entries: Entry, default: str = LOCAL, timeout: float = 10.0, notice: str | None = None) -> str:
     """The script of a menu with these entries, their obstacles found."""
-    checked = tuple(replace(entry, obstacle=obstacle(entry)) for entry in entries)
-    return menu_script(Menu(checked, default, timeout, notice))
+    written = [write_entry(replace(entry, obstacle=obstacle(entry))) for entry in entries]
+    made = Menu(default, timeout, notice)
+    before, between = menu_frame(made, offered=bool(written))
+    return "".join([before, *(each.item for each in written), between, *(each.block for each in written)])
 
 
 class BootScriptTests(SynchronousTestCase):
@@ -113,12 +116,12 @@ class MenuScriptTests(SynchronousTestCase):
             DEMO, replace(DEMO, id="a b/ü", name="", size=312_000, distro="", initrd=False, cmdline=""), default="demo"
         )
         for text in (
-            "item boot-1 Demo (14 MB, Debian 12)\n",
-            "item boot-2 ? (0.3 MB)\n",
+            "item boot-demo Demo (14 MB, Debian 12)\n",
+            "item boot-a%20b%2F%C3%BC ? (0.3 MB)\n",
             "item local Boot from the local disk\n",
             "item shell iPXE shell\n",
-            "choose --default boot-1 --timeout 10000 selected || goto shell\ngoto ${selected}\n",
-            ":boot-1\necho pixelboot: starting Demo\nimgfree\n",
+            "choose --default boot-demo --timeout 10000 selected || goto shell\ngoto ${selected}\n",
+            ":boot-demo\necho pixelboot: starting Demo\nimgfree\n",
             "\nkernel containers/demo/kernel initrd=initrd console=ttyS0 quiet || goto failed\n",
             "initrd --name initrd containers/demo/initrd || goto failed\nboot || goto failed\n",
             "kernel containers/a%20b%2F%C3%BC/kernel || goto failed\nboot || goto failed\n",
@@ -130,14 +133,14 @@ class MenuScriptTests(SynchronousTestCase):
         script = menu(DEMO, replace(DEMO, id="x", cmdline="a || b"), notice="look")
         labels = labels_of(script)
         self.assertEqual(len(labels), len(set(labels)))
-        wanted = set(re.findall(r"goto ([\w-]+)", script)) | set(re.findall(r"^item (?!--)([\w-]+) ", script, re.M))
+        wanted = set(re.findall(r"goto ([\w-]+)", script)) | set(re.findall(r"^item (?!--)(\S+) ", script, re.M))
         self.assertLessEqual(wanted, set(labels))
 
     def test_the_default_counts_down_once(self) -> None:
         """After a failure, and after the shell, the menu waits for a person."""
         script = menu(DEMO, default="demo")
         self.assertIn("isset ${pixelboot-waits} && goto wait ||\n", script)
-        self.assertIn(":wait\nchoose --default boot-1 selected || goto shell\n", script)
+        self.assertIn(":wait\nchoose --default boot-demo selected || goto shell\n", script)
         for label in ("failed", "shell"):
             section = script.split(f"\n:{label}\n")[1].split("\n:")[0]
             self.assertIn("set pixelboot-waits yes\n", section, label)
@@ -161,55 +164,53 @@ class MenuScriptTests(SynchronousTestCase):
         self.assertIn("item --gap -- (there is none to boot)\n", menu())
         self.assertIn("item --gap -- The default is ($ {x}) gone?\n", menu(notice="The default is (${x})\ngone\u202e"))
         script = menu(replace(DEMO, cmdline="root=${net0/ip}"))
-        self.assertIn("item boot-1 Demo (14 MB, Debian 12) - cannot boot\n", script)
+        self.assertIn("item boot-demo Demo (14 MB, Debian 12) - cannot boot\n", script)
         self.assertIn("echo -- its command line has $ {, which iPXE would replace.\ngoto failed\n", script)
         self.assertNotIn("\nkernel ", script)
+
+    def test_description(self) -> None:
+        """It stands behind the name, cut to what a screen of 80 columns shows; without room it is left out."""
+        for name, description, title in (
+            ("Demo", "For tests", "Demo - For tests (14 MB, Debian 12)"),
+            ("Demo", " \n", "Demo (14 MB, Debian 12)"),
+            ("Demo", "a || b\n${x}", "Demo - a (||) b $ {x} (14 MB, Debian 12)"),
+            ("Demo", "word " * 30, f"Demo - {'word ' * 8}w... (14 MB, Debian 12)"),
+            ("n" * 40, "For tests", "n" * 40 + " (14 MB, Debian 12)"),
+        ):
+            item = write_entry(replace(DEMO, name=name, description=description)).item
+            self.assertEqual(item, f"item boot-demo {title}\n")
+            self.assertLessEqual(len(title), TITLE_LIMIT)
 
     @given(TEXT, TEXT, TEXT, st.text(min_size=1, max_size=12), TEXT)
     def test_nothing_can_be_injected(self, name: str, distro: str, cmdline: str, id: str, notice: str) -> None:  # noqa: A002
         """Whatever a container says, the script has the lines, commands, labels and expansions of a plain one."""
-        script = menu(DEMO, Entry(id, name, 5, distro, cmdline, True, None), notice=notice or "?")
+        script = menu(DEMO, Entry(id, name, 5, distro, cmdline, True, None, name), notice=notice or "?")
         self.assertTrue(script.isascii())
         self.assertLessEqual(set(re.findall(r"\$\{[^}]*\}?", script)), OURS)
-        bootable = "\nkernel containers/" in script.split("\n:boot-2\n")[1]
+        labels = labels_of(script)
+        bootable = "\nkernel containers/" in script.split(f"\n:{labels[-1]}\n")[-1]
         plain = menu(DEMO, replace(DEMO, id="x", cmdline="" if bootable else "#"), notice="?")
-        self.assertEqual(labels_of(script), labels_of(plain))
-        shape = [[command[:1] for command in line] for line in lines_of(script)]
-        self.assertEqual(shape, [[command[:1] for command in line] for line in lines_of(plain)])
+        self.assertEqual(labels[:-1], labels_of(plain)[:-1])
+        self.assertTrue(labels[-1].startswith("boot-"))
+        shape = [[command[:1] for command in line] for line in lines_of(script) if line[0][:1] != [f":{labels[-1]}"]]
+        self.assertEqual(
+            shape, [[command[:1] for command in line] for line in lines_of(plain) if line[0][:1] != [":boot-x"]]
+        )
 
 
 class ObstacleTests(SynchronousTestCase):
     """Which command lines arrive as they are."""
 
-    def test_passed(self) -> None:
-        for cmdline in (
-            "",
-            "console=ttyS0,115200 root=LABEL=x$y",
-            "a  b\tc\n",
-            'dyndbg="file a.c +p; file b.c +p"',
-            "x=a||b y=a#b z=;; -- -n --help {x} $ {y}",
-            "x" * (COMMAND_LINE_LIMIT - len("initrd=initrd ")),
+    def test_the_whole_line_counts(self) -> None:
+        """What stands in front of it as well; the rules are those of `pixelboot.boot.arguments`."""
+        most = COMMAND_LINE_LIMIT - len("initrd=initrd ")
+        for entry, reason in (
+            (replace(DEMO, cmdline="x" * most), None),
+            (replace(DEMO, cmdline="x" * (most + 1)), "its command line is longer than 2047 octets"),
+            (replace(DEMO, cmdline="x" * COMMAND_LINE_LIMIT, initrd=False), None),
+            (replace(DEMO, cmdline="a || b"), "its command line has the word ||, where iPXE would end it"),
         ):
-            self.assertIsNone(obstacle(replace(DEMO, cmdline=cmdline)), cmdline)
-
-    def test_refused(self) -> None:
-        cases = (
-            ("root=${ip}", "${"),
-            ("quiet || chain evil", "word ||"),
-            ("quiet && x", "word &&"),
-            ("quiet ; x", "word ;"),
-            ("quiet #x", "word #x"),
-            ("quiet \\", "backslash"),
-            ("name=ü", "not ASCII"),
-            ("a\x00b", "not ASCII"),
-            ("a\x1cb", "not ASCII"),
-            ('x="a  b"', "between quotes"),
-            ('x="a\tb"', "between quotes"),
-            ('x="a\nb', "between quotes"),
-            ("x" * (COMMAND_LINE_LIMIT - len("initrd=initrd ") + 1), "longer than"),
-        )
-        for cmdline, why in cases:
-            self.assertIn(why, obstacle(replace(DEMO, cmdline=cmdline)) or "", cmdline)
+            self.assertEqual(obstacle(entry), reason)
 
     @given(TEXT)
     def test_what_is_passed_arrives(self, cmdline: str) -> None:

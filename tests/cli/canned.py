@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ STATUS: Mapping[str, object] = {
     "counts": {},
     "services": [],
     "containers": [],
+    "container_counts": {},
     "leases": [],
 }
 """The status of a server that does nothing."""
@@ -25,6 +27,13 @@ def answer(body: object, status: str = "200 OK") -> bytes:
     """A response with this body as JSON."""
     octets = json.dumps(body).encode()
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(octets)}\r\n\r\n".encode() + octets
+
+
+def _whole(asked: bytes) -> bool:
+    """Whether these octets are a request with all of its body."""
+    head, end, body = asked.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
 
 class Canned:
@@ -49,7 +58,7 @@ class Canned:
             except OSError:
                 return  # The test is over.
             asked = b""
-            while b"\r\n\r\n" not in asked and (more := connection.recv(4096)):
+            while not _whole(asked) and (more := connection.recv(4096)):
                 asked += more
             self.asked.append(asked.split(b"\r\n")[0].decode())
             if octets is None:

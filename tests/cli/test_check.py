@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
+import io
 import os
+import sys
 import tomllib
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.cli import check
 from pixelboot.config import build
 from pixelboot.site import Site, load
 from tests.running import command, folder_for, free_udp_port, settings
@@ -27,6 +31,14 @@ class CheckTests(SynchronousTestCase):
         self.assertEqual(build(Site, tomllib.loads(out)), load(str(file), {("boot", "timeout"): "3"}, {}))
         self.assertEqual(os.listdir(self.folder), ["site.toml"])
         self.assertEqual(command("check", "--check", "--config", file, "--boot-timeout", "3"), (0, out, ""))
+
+    def test_other_locales(self) -> None:
+        """What is printed can be read there, too."""
+        out = io.TextIOWrapper(io.BytesIO(), "ascii")
+        self.patch(sys, "stdout", out)
+        check.run(argparse.Namespace(rest=["--state", "/größer"]))
+        out.seek(0)
+        self.assertEqual(build(Site, tomllib.loads(out.read())).state, "/größer")
 
     def test_defaults(self) -> None:
         """With nothing said, they are what the reference says."""

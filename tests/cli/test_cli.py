@@ -14,7 +14,7 @@ from pixelboot.cli import channel
 from tests.cli.canned import STATUS, Canned, answer
 from tests.running import ENVIRON, PATIENCE, command, folder_for
 
-COMMANDS = ("serve", "stop", "status", "check", "pack", "inspect", "unpack")
+COMMANDS = ("serve", "stop", "status", "containers", "check", "pack", "inspect", "unpack", "verify")
 
 
 class MainTests(SynchronousTestCase):
@@ -25,8 +25,8 @@ class MainTests(SynchronousTestCase):
         code, out, error = command("--help")
         self.assertEqual((code, error), (0, ""))
         for name in COMMANDS:
-            self.assertRegex(out, rf"(?m)^ +{name} +\w")
-        for name in ("stop", "status", "pack", "inspect", "unpack"):
+            self.assertRegex(out, rf"(?m)^ +{name}\s+\w")
+        for name in ("stop", "status", "containers", "pack", "inspect", "unpack", "verify"):
             code, out, error = command(name, "--help")
             self.assertEqual((code, error), (0, ""), name)
             self.assertIn(f"usage: pixelboot {name} ", out)
@@ -65,30 +65,51 @@ class MainTests(SynchronousTestCase):
 class ProcessTests(SynchronousTestCase):
     """``python -m pixelboot.cli``."""
 
-    def run_with(self, stdout: int, *words: str) -> tuple[int, str, str]:
-        """The command in a process of its own: exit status, output, errors."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pixelboot", *words],
+    def begin(self, stdout: int, *words: str, streams: str = "", **environ: str) -> subprocess.Popen[str]:
+        """Begin a command in a process of its own, where a shell has set up the `streams`."""
+        process = subprocess.Popen(
+            ["sh", "-c", f'exec "$@" {streams}', "sh", sys.executable, "-m", "pixelboot", *words],
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=PATIENCE,
             cwd=CHECKOUT,
-            env={**os.environ, **ENVIRON},
-            check=False,
+            env={**os.environ, **ENVIRON, **environ},
         )
-        return done.returncode, done.stdout or "", done.stderr
+        self.addCleanup(process.kill)
+        return process
 
-    def test_status(self) -> None:
-        """A command that succeeds, one that fails, and one whose reader has gone away."""
+    def ended(self, process: subprocess.Popen[str]) -> tuple[int, str, str]:
+        """Its exit status, output and errors."""
+        out, error = process.communicate(timeout=PATIENCE)
+        return process.returncode, out or "", error
+
+    def test_streams(self) -> None:
+        """One that is closed, one on a full disk, one that nobody reads, one that lacks a character."""
         state = folder_for(self.addCleanup)
+        name = {
+            "id": "x",
+            "file": "x.rts.png",
+            "name": "é€",
+            "size": 1,
+            "state": "ready",
+            "reason": "",
+            "enabled": True,
+        }
+        status = {**STATUS, "containers": [name]}
+        Canned(state, [answer(status)] * 4, self.addCleanup)
         words = ("status", "--state", str(state))
-        told = f"pixelboot: no server is running on the state folder {state}\n"
-        self.assertEqual(self.run_with(subprocess.PIPE, *words), (1, "", told))
-        Canned(state, [answer(STATUS)] * 2, self.addCleanup)
-        code, out, error = self.run_with(subprocess.PIPE, *words)
-        self.assertEqual((code, out.splitlines()[0], error), (0, "pixelboot 0.1.0, process 1, up 1 s", ""))
         reader, writer = os.pipe()
         os.close(reader)
         self.addCleanup(os.close, writer)
-        self.assertEqual(self.run_with(writer, *words), (1, "", ""))
+        closed = self.begin(subprocess.PIPE, *words, streams=">&-")
+        full = self.begin(subprocess.PIPE, *words, streams=">/dev/full")
+        unread = self.begin(writer, *words)
+        ascii_only = self.begin(subprocess.PIPE, *words, PYTHONIOENCODING="ascii")
+        silent = self.begin(subprocess.PIPE, "inspect", f"{state}/missing", streams="2>&- <&-")
+        self.assertEqual(self.ended(closed), (0, "", ""))
+        self.assertEqual(self.ended(full), (1, "", "pixelboot: standard output: No space left on device\n"))
+        self.assertEqual(self.ended(unread), (1, "", ""))
+        code, out, error = self.ended(ascii_only)
+        self.assertEqual((code, out.splitlines()[0], error), (0, "pixelboot 0.1.0, process 1, up 1 s", ""))
+        self.assertIn("\\xe9\\u20ac\n", out)
+        self.assertEqual(self.ended(silent), (1, "", ""), "no line goes astray")

@@ -1,27 +1,16 @@
-"""Tests of `pixelboot.cli.serve`."""
+"""Tests of `pixelboot.cli.serve`; a server is started by it in `tests.installed.test_program`."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 
-from tests.running import PIXELBOOT, ServerCase, command, settings
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.running import command
 
 
-class ServeTests(ServerCase):
+class ServeTests(SynchronousTestCase):
     """``pixelboot serve``."""
-
-    def test_serve(self) -> None:
-        """It is twistd in the foreground, without a pid file; Ctrl-C ends it in order."""
-        program = [*PIXELBOOT, "serve"]
-        process = self.start("--config", settings(self.folder), "--boot-default=shell", program=program)
-        second = self.begin("--state", self.state, program=program)
-        self.assertEqual(self.status()["pid"], process.pid)
-        self.assertEqual(self.refused(second), f"the state folder {self.state} is in use by process {process.pid}")
-        self.assertEqual(sorted(os.listdir(self.folder)), ["site.toml", "state"])
-        process.send_signal(signal.SIGINT)
-        self.ended_well(process, -signal.SIGINT)
 
     def test_wrong_options(self) -> None:
         """One line, and the status of a command line that is not understood; twistd would print all there are."""

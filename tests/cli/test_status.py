@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from datetime import datetime
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -27,6 +26,7 @@ def service(**fields: object) -> dict[str, object]:
 def container(**fields: object) -> dict[str, object]:
     """A container."""
     usual = {"id": "demo", "file": "demo.rts.png", "name": "Demo", "size": 14_200_000, "state": "ready", "reason": ""}
+    usual["enabled"] = True
     return usual | fields
 
 
@@ -73,7 +73,12 @@ class LinesTests(SynchronousTestCase):
         shown = self.shown(
             uptime=90061.9,
             services=[service(), service(name="dhcp", listening="eno1 udp 67", about="1 of 9 addresses leased")],
-            containers=[container(), container(id="bad", state="damaged", reason="it is no PNG", name="", size=3)],
+            containers=[
+                container(),
+                container(id="bad", state="unbootable", reason="it is no PNG", name="", size=3),
+                container(id="off", enabled=False),
+            ],
+            container_counts={"unbootable": 1, "ready": 2},
             leases=[lease(), lease(address="10.77.0.9", state="offered", expires_at=None, hostname="", hwaddr="")],
             counts={"http.Served": 3, "dhcp.Bound": 12},
         )
@@ -87,9 +92,10 @@ class LinesTests(SynchronousTestCase):
                 "  http       tcp 8080                 1 connections, serves /r",
                 "  dhcp       eno1 udp 67              1 of 9 addresses leased",
                 "",
-                "containers",
-                "  demo                     ready       14.2 MB  Demo",
-                "  bad                      damaged         3 B  it is no PNG",
+                "containers: 2 ready, 1 unbootable",
+                "  demo                     ready        14.2 MB  Demo",
+                "  bad                      unbootable       3 B  it is no PNG",
+                "  off                      ready        14.2 MB  disabled: menus do not offer it; Demo",
                 "",
                 "leases",
                 "  10.77.0.100     02:aa:00:00:00:01 bound    until 2026-03-01 12:00:00  node1",
@@ -108,6 +114,12 @@ class LinesTests(SynchronousTestCase):
             self.assertEqual(len([line for line in shown if "node1" in line]), MOST_LEASES)
             self.assertEqual([line for line in shown if "more" in line], told)
 
+    def test_many_containers(self) -> None:
+        """The server tells some of them, and of the others how many they are and how they do."""
+        shown = self.shown(containers=[container()], container_counts={"damaged": 1, "ready": 9999})
+        at = shown.index("containers: 9999 ready, 1 damaged")
+        self.assertEqual(shown[at + 2 : at + 4], ["  … and 9999 more (pixelboot containers shows all)", ""])
+
     def test_hostile_names(self) -> None:
         """What machines and pictures call themselves moves no cursor, starts no line, and does not fill the screen."""
         shown = self.shown(
@@ -121,6 +133,7 @@ class LinesTests(SynchronousTestCase):
             self.assertTrue(line.isprintable(), ascii(line))
             self.assertLess(len(line), 600)
 
+    @settings(max_examples=30)
     @given(st.text())
     def test_any_name(self, name: str) -> None:
         """So with any name."""
@@ -154,6 +167,6 @@ class CommandTests(SynchronousTestCase):
 
     def test_no_server(self) -> None:
         """One line, on standard error."""
-        state = os.path.abspath(self.mktemp())
+        state = str(folder_for(self.addCleanup))  # whose path is short enough for a socket
         told = f"pixelboot: no server is running on the state folder {state}\n"
         self.assertEqual(command("status", "--state", state), (1, "", told))

@@ -77,7 +77,7 @@ class StopTests(SynchronousTestCase):
         process = self.process()
         self.server(process.pid, answer({"error": "no"}, "500 Internal Server Error"))
         control = f"{self.state}/control"
-        told = f"pixelboot: the server at {control} answered 500 Internal Server Error to /api/v1/stop\n"
+        told = f"pixelboot: the server at {control} answered 500 Internal Server Error to /api/v1/stop: no\n"
         self.assertEqual(self.stop(), (1, "", told))
 
     def test_no_server(self) -> None:

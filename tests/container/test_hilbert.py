@@ -68,8 +68,10 @@ class TestCurve(SynchronousTestCase):
             self.assertTrue(np.array_equal(out, stretch), f"gather from {first}")
 
     def test_the_largest_side_needs_no_table_of_the_curve(self) -> None:
-        self.assertEqual(hilbert._place(16384**2 // hilbert.run(16384) - 1, 16384 // 64), (255, 0, 0))
-        self.assertLess(sum(inner.nbytes for pair in hilbert._tables(64) for inner in pair), 1 << 19)
+        self.assertEqual(
+            hilbert._place(16384**2 // hilbert.run(16384) - 1, 16384 // 128), (127, 0, hilbert._ANTITRANSPOSED)
+        )
+        self.assertLess(sum(inner.nbytes for pair in hilbert._tables(128) for inner in pair), 2 << 20)
 
 
 class TestSide(SynchronousTestCase):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
@@ -18,7 +18,7 @@ from twisted.trial.unittest import TestCase
 
 from pixelboot.http.channel import BootChannel, BootSite
 from pixelboot.http.exchange import Shared
-from pixelboot.http.resource import BootRoot, Library, Tree
+from pixelboot.http.resource import BootRoot, ChoicesNow, Library, Tree, undecided
 from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.catalog import Container
@@ -47,6 +47,10 @@ DEMO = Container(
     kernel_version="6.1",
     cmdline="quiet",
     parts=(("kernel", len(KERNEL)), ("initrd", len(INITRD))),
+    labels=("vmlinuz", "initrd"),
+    format="PixelRTS-2.0",
+    type="live",
+    signer="ab" * 32,
 )
 
 
@@ -84,7 +88,8 @@ class Octets:
 class Shelf:
     """A library in memory."""
 
-    containers: list[Container] = field(default_factory=lambda: [DEMO])
+    containers: Sequence[Container] = (DEMO,)
+    """Replaced, never changed in place."""
     kernel: Octets = field(default_factory=lambda: Octets(KERNEL))
     initrd: Octets = field(default_factory=lambda: Octets(INITRD))
     image: Octets = field(default_factory=lambda: Octets(b"\x89PNG whatever", "image/png"))
@@ -93,7 +98,7 @@ class Shelf:
     unavailable: Exception | None = None
     """Set to make `part` and `picture` fail."""
 
-    async def settled(self, patience: float) -> list[Container]:
+    async def settled(self, patience: float) -> Sequence[Container]:
         """The catalogue at once."""
         return self.containers
 
@@ -107,7 +112,7 @@ class Shelf:
             raise self.unavailable
         if self.decoding is not None:
             await self.decoding
-        return {"kernel": self.kernel, "initrd": self.initrd}[name]
+        return self.initrd if name == "initrd" else self.kernel
 
     async def picture(self, file_name: str) -> Payload:
         """As `Library.picture`."""
@@ -209,12 +214,18 @@ class HttpCase(TestCase):
 
     timeout = 20
 
-    async def serve(self, library: Library | None = None, tree: Tree | None = None, ranges: bool = True) -> int:
+    async def serve(
+        self,
+        library: Library | None = None,
+        tree: Tree | None = None,
+        ranges: bool = True,
+        choices: ChoicesNow = undecided,
+    ) -> int:
         """Start a service; its port.  It is stopped, and everything checked to be gone, when the test ends."""
         from twisted.internet import reactor
 
         self.outcomes: list[Outcome] = []
-        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges)
+        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.service = HttpService(endpoint, self.site)
         await self.service.listen()
@@ -247,7 +258,12 @@ class HttpCase(TestCase):
 
 
 def site(
-    library: Library, outcomes: list[Outcome], clock: IReactorTime, tree: Tree | None = None, ranges: bool = True
+    library: Library,
+    outcomes: list[Outcome],
+    clock: IReactorTime,
+    tree: Tree | None = None,
+    ranges: bool = True,
+    choices: ChoicesNow = undecided,
 ) -> BootSite:
     """A site over `library` and `tree`; 127.0.0.1 is `MACHINE`."""
 
@@ -255,7 +271,7 @@ def site(
         return MACHINE if str(address) == "127.0.0.1" else None
 
     shared = Shared(clock, lambda: NOW, outcomes.append, machine_at, ranges)
-    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0), outcomes.append, clock)
+    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0, choices), outcomes.append, clock)
 
 
 class Narrow(StringTransport):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -17,9 +16,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
+from pixelboot.boot.seam import Choices, ContainerSettings
 from pixelboot.http.plan import Failed, MenuChanged, Refused, Served
 from pixelboot.library.library import Library, Unavailable
-from pixelboot.library.tree import Tree
+from pixelboot.library.outcomes import ContainerDamaged, ContainerReady
 from pixelboot.outcome import Outcome
 from tests.container.pictures import container
 from tests.http.shelf import DEMO, INITRD, KERNEL, HttpCase, Shelf, connected, damaged, get, site
@@ -32,10 +32,15 @@ class RouteTests(HttpCase):
         from twisted.internet import reactor
 
         hostile = damaged("b ad", "its parts overlap\n<b>")
-        self.shelf = Shelf([DEMO, hostile])
-        self.port = await self.serve(self.shelf)
+        self.shelf = Shelf((DEMO, hostile))
+        self.choices = Choices()
+        self.port = await self.serve(self.shelf, choices=self.decided)
         pool = HTTPConnectionPool(reactor, persistent=False)
         self.client = treq.client.HTTPClient(Agent(reactor, pool=pool))
+
+    async def decided(self) -> Choices:
+        """What the operator has decided."""
+        return self.choices
 
     async def ask(self, path: str, method: str = "GET", **fields: str) -> tuple[int, dict[str, str], bytes]:
         """Status, fields and body."""
@@ -91,11 +96,25 @@ class RouteTests(HttpCase):
                     "url": "/containers/demo",
                     "state": "ready",
                     "reason": "",
+                    "format": "PixelRTS-2.0",
+                    "type": "live",
+                    "signer": "ab" * 32,
                     "kernel_version": "6.1",
                     "distro": "Debian",
                     "architecture": "x86_64",
                     "cmdline": "quiet",
                     "parts": [{"name": "kernel", "size": len(KERNEL)}, {"name": "initrd", "size": len(INITRD)}],
+                    "part_names": ["vmlinuz", "initrd"],
+                    "offered": True,
+                    "obstacle": None,
+                    "settings": {
+                        "enabled": True,
+                        "name": "",
+                        "description": "",
+                        "order": None,
+                        "timeout": None,
+                        "arguments": "",
+                    },
                 },
                 path,
             )
@@ -116,16 +135,57 @@ class RouteTests(HttpCase):
             self.assertNotIn(b"\nchain evil", body, path)
             self.assertEqual(b"mac=02-aa-00-00-00-01 " in body, "02-aa" in path, path)
         menu = (await self.ask("/menu.ipxe"))[2]
-        self.assertIn(b"choose --default boot-1 --timeout 5000 selected", menu)
+        self.assertIn(b"choose --default boot-demo --timeout 5000 selected", menu)
         self.assertIn(b"kernel containers/demo/kernel initrd=initrd quiet ", menu)
         self.assertNotIn(b"overlap", menu)
 
     async def test_a_default_that_is_not_there(self) -> None:
         """The person before the machine reads it, and so does who reads the log."""
-        self.shelf.containers = []
-        self.assertIn(b"is not here; the default is the local disk", (await self.ask("/menu.ipxe"))[2])
+        self.shelf.containers = ()
+        self.assertIn(b"is not offered; the default is the local disk", (await self.ask("/menu.ipxe"))[2])
         (told,) = [outcome for outcome in self.outcomes if isinstance(outcome, MenuChanged)]
-        self.assertEqual(told.summary(), "menu: The default 'demo' is not here; the default is the local disk.")
+        self.assertEqual(told.summary(), "menu: The default 'demo' is not offered; the default is the local disk.")
+
+    async def test_what_the_operator_decides(self) -> None:
+        """It is in the next menu and the next listing; what is not offered can still be fetched by its URL."""
+        before = (await self.ask("/menu.ipxe"))[1]["ETag"]
+        self.choices = Choices("shell").having("demo", ContainerSettings(name="Ours", timeout=1.0, arguments="debug"))
+        menu = (await self.ask("/menu.ipxe"))[2]
+        self.assertIn(b"item boot-demo Ours - ", menu)
+        self.assertIn(b"choose --default shell --timeout 5000 selected", menu)
+        self.assertIn(b"/kernel initrd=initrd quiet debug || goto failed", menu)
+        self.choices = Choices("demo", self.choices.containers)
+        _, fields, menu = await self.ask("/menu.ipxe")
+        self.assertIn(b"choose --default boot-demo --timeout 1000 selected", menu)
+        self.assertNotEqual(fields["ETag"], before)
+        listed = json.loads((await self.ask("/containers"))[2])["containers"][0]
+        self.assertEqual((listed["settings"]["name"], listed["settings"]["arguments"]), ("Ours", "debug"))
+        self.choices = self.choices.having("demo", ContainerSettings(enabled=False))
+        menu = (await self.ask("/menu.ipxe"))[2]
+        self.assertNotIn(b"boot-demo", menu)
+        self.assertIn(b"The default 'demo' is not offered", menu)
+        listed = json.loads((await self.ask("/containers"))[2])["containers"][0]
+        self.assertEqual((listed["offered"], listed["settings"]["enabled"]), (False, False))
+        self.assertEqual((await self.ask("/containers/demo/kernel"))[2], KERNEL)
+        self.choices = Choices()
+        self.assertEqual((await self.ask("/menu.ipxe"))[1]["ETag"], before)
+
+    async def test_other_parts(self) -> None:
+        """Whatever role a part has, it can be fetched by it."""
+        self.shelf.containers = (replace(DEMO, parts=(("kernel", 1), ("dtb", 1), ("disk", 1), ("rootfs", 1))),)
+        for name in ("kernel", "dtb", "disk", "rootfs"):
+            self.assertEqual((await self.ask(f"/containers/demo/{name}"))[2], KERNEL, name)
+        self.assertEqual((await self.ask("/containers/demo/initrd"))[2], b"the container has no initrd\n")
+
+    async def test_no_parts_for_a_reason(self) -> None:
+        """Of what is not sound or not trusted no part is served, and it is said why; the picture still is."""
+        for state in ("damaged", "unbootable", "untrusted"):
+            self.shelf.containers = (replace(DEMO, state=state, reason="so it is"),)
+            for name in ("kernel", "disk"):
+                status, _, body = await self.ask(f"/containers/demo/{name}")
+                self.assertEqual((status, body), (404, f"the container is {state}: so it is\n".encode()), name)
+            self.assertEqual((await self.ask("/containers/demo"))[0], 200)
+            self.assertNotIn(b"boot-demo", (await self.ask("/menu.ipxe"))[2])
 
     async def test_refused(self) -> None:
         """A short text with the reason; HEAD has the same fields and no body."""
@@ -142,7 +202,8 @@ class RouteTests(HttpCase):
             ("/containers/none", 404, "there is no such container"),
             ("/containers/none/kernel", 404, "there is no such container"),
             ("/containers/demo/", 404, "there is nothing here"),
-            ("/containers/demo/disk", 404, "there is nothing here"),
+            ("/containers/demo/disk", 404, "the container has no disk"),
+            ("/containers/demo/flux", 404, "there is nothing here"),
             ("/containers/demo/kernel/", 404, "there is nothing here"),
             ("/containers/b%20ad/kernel", 404, r"the container is damaged: its parts overlap\n<b>"),
         ):
@@ -197,131 +258,20 @@ class WaitingTests(SynchronousTestCase):
         self.shelf.decoding = Deferred()
         self.transport.clear()
         self.channel.dataReceived(get("/containers/demo/kernel"))
-        self.shelf.containers = [damaged("demo", "")]
+        self.shelf.containers = (damaged("demo", ""),)
         self.shelf.decoding.errback(Unavailable("its kernel has another SHA-256"))
         self.assertIn(b"HTTP/1.1 404 Not Found\r\n", self.transport.value())
         self.assertIn("404 its kernel has another SHA-256", self.outcomes[-1].summary())
 
     def test_parts_not_known_yet(self) -> None:
         """A picture whose description is not read yet is asked, not refused."""
-        self.shelf.containers = [replace(DEMO, state="decoding", parts=())]
+        self.shelf.containers = (replace(DEMO, state="decoding", parts=()),)
         self.channel.dataReceived(get("/containers/demo/kernel"))
         self.transport.drain()
         self.assertTrue(self.transport.value().endswith(KERNEL))
-        self.shelf.containers = [replace(DEMO, parts=(("kernel", 1),))]
+        self.shelf.containers = (replace(DEMO, parts=(("kernel", 1),)),)
         self.channel.dataReceived(get("/containers/demo/initrd"))
         self.assertTrue(self.transport.value().endswith(b"\r\n\r\nthe container has no initrd\n"))
-
-
-class LoaderTests(HttpCase):
-    """The tree that TFTP serves too."""
-
-    async def setUp(self) -> None:  # type: ignore[override]
-        from twisted.internet import reactor
-
-        self.folder = Path(self.mktemp()).resolve()
-        root = self.folder / "root"
-        (root / "boot" / "x").mkdir(parents=True)
-        (self.folder / "secret").write_bytes(b"secret")
-        (root / "snponly.efi").write_bytes(INITRD)
-        (root / "boot" / "x" / "BOOTX64.EFI").write_bytes(KERNEL)
-        (root / "out").symlink_to("../secret")
-        (root / ".hidden").write_bytes(b"secret")
-        os.mkfifo(root / "fifo")
-        packaged = {"undionly.kpxe": (str(root / "boot" / "x" / "BOOTX64.EFI"),), "ipxe.efi": ("/nonexistent",)}
-        port = await self.serve(tree=Tree(str(root), reactor, packaged=packaged))
-        self.client = await self.connect(port)
-
-    async def test_edk2(self) -> None:
-        """H19, H29: the firmware of a UEFI machine asks for the size, then for the octets, on one connection."""
-        fields = ("Accept: */*", "User-Agent: UefiHttpBoot/1.0")
-        for path, octets in (("/loaders/snponly.efi", INITRD), ("/loaders/boot/x/BOOTX64.EFI", KERNEL)):
-            head = await self.client.ask(get(path, *fields, method="HEAD"))
-            whole = await self.client.ask(get(path, *fields))
-            self.assertFalse(self.client.lost, path)
-            self.assertEqual(head.headers.pop("Date")[:3], whole.headers.pop("Date")[:3])
-            self.assertEqual((head.status, head.headers, head.body), (200, whole.headers, b""), path)
-            self.assertEqual((whole.status, whole.body), (200, octets), path)
-            self.assertEqual(
-                {name: head.headers[name] for name in ("Content-Type", "Content-Length", "ETag", "Accept-Ranges")},
-                {
-                    "Content-Type": "application/efi",
-                    "Content-Length": str(len(octets)),
-                    "ETag": f'"{hashlib.sha256(octets).hexdigest()}"',
-                    "Accept-Ranges": "bytes",
-                },
-                path,
-            )
-        self.assertEqual([type(outcome) for outcome in self.outcomes], [Served] * 4)
-        self.assertIn(" HEAD /loaders/snponly.efi 200 0 octets in ", self.lines()[0])
-
-    async def test_ranges(self) -> None:
-        """A download that broke is resumed, as one of a part is; a condition that still holds costs no octets."""
-        part = await self.client.ask(get("/loaders/snponly.efi", "Range: bytes=1000-1009"))
-        self.assertEqual((part.status, part.body), (206, INITRD[1000:1010]))
-        again = await self.client.ask(get("/loaders/snponly.efi", f"If-None-Match: {part.headers['ETag']}"))
-        self.assertEqual((again.status, again.body), (304, b""))
-
-    async def test_packaged(self) -> None:
-        """iPXE can have a loader of the system's too; of one that is missing it is said how to get it."""
-        loader = await self.client.ask(get("/loaders/undionly.kpxe", "User-Agent: iPXE/1.21.1"))
-        self.assertEqual((loader.status, loader.body), (200, KERNEL))
-        self.assertEqual(loader.headers["Content-Type"], "application/octet-stream")
-        missing = await self.client.ask(get("/loaders/ipxe.efi"))
-        self.assertEqual(missing.status, 404)
-        self.assertIn(b"apt-get install ipxe", missing.body)
-
-    async def test_a_bad_moment(self) -> None:
-        """A loader that cannot be opened now is no missing one: the client may come again."""
-        opened = os.open
-
-        def refused(path: str, flags: int, *, dir_fd: int | None = None) -> int:
-            if flags & os.O_PATH:
-                return opened(path, flags, dir_fd=dir_fd)
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-
-        patched = self.patch(os, "open", refused)
-        response = await self.client.ask(get("/loaders/snponly.efi"))
-        patched.restore()
-        self.assertEqual((response.status, response.headers["Retry-After"]), (503, "1"))
-        self.assertEqual(response.body, b"it cannot be read now: Too many open files\n")
-        self.assertEqual((await self.client.ask(get("/loaders/snponly.efi"))).status, 200)
-
-    async def test_h33_no_way_out(self) -> None:
-        """Nothing but what is in the tree; the connection stays, and the reason is in the log."""
-        for path, reason in (
-            ("/loaders", "it is the name of a folder"),
-            ("/loaders/", "it is the name of a folder"),
-            ("/loaders/boot", "it is a folder"),
-            ("/loaders/snponly.efi/", "it is the name of a folder"),
-            ("/loaders/none", "there is no such file"),
-            ("/loaders/out", "it is a link that leads out of the folder"),
-            ("/loaders/.hidden", "what begins with a dot is hidden"),
-            ("/loaders/fifo", "it is not a regular file"),
-            ("/loaders//etc/passwd", "there is no such file"),
-            ("/loaders/%e2%80%a6", "there is no such file"),
-            ("/loaders/" + "x" * 300, "the name is too long"),
-            ("//loaders/snponly.efi", "there is nothing here"),
-        ):
-            response = await self.client.ask(get(path))
-            self.assertEqual((response.status, response.body.decode()), (404, f"{reason}\n"), path)
-            self.assertTrue(self.lines()[-1].endswith(f" 404 {reason}"), path)
-        squeezed = await self.client.ask(get("/loaders//snponly.efi"))
-        self.assertEqual((squeezed.status, squeezed.body), (200, INITRD), "shim doubles slashes")
-        port = self.service.port
-        assert port is not None
-        for path in (
-            "/loaders/../secret",
-            "/loaders/%2e%2e/secret",
-            "/loaders/..%2fsecret",
-            "/loaders/boot/..\\..\\secret",
-            "/loaders/%00",
-            "/loaders/boot%5cx",
-        ):
-            client = await self.connect(port)
-            response = await client.ask(get(path))
-            self.assertEqual(response.status, 400, path)
-            self.assertNotIn(b"secret\n", response.body, path)
 
 
 class FolderTests(HttpCase):
@@ -351,9 +301,10 @@ class FolderTests(HttpCase):
         both: Deferred[None] = Deferred()
 
         def report(outcome: Outcome) -> None:
-            settled.append(outcome)
-            if len(settled) == 4:
-                both.callback(None)
+            if isinstance(outcome, ContainerReady | ContainerDamaged):
+                settled.append(outcome)
+                if len(settled) == 4:
+                    both.callback(None)
 
         # Files have to lie still for a while: here they already have.
         library = Library([str(root)], self.mktemp(), reactor, report, wall=lambda: time.time() + 60)
@@ -370,8 +321,8 @@ class FolderTests(HttpCase):
             self.assertEqual((response.status, response.headers["Content-Type"]), (200, "image/png"), path)
             self.assertEqual(response.body, octets, path)
         menu = await client.ask(get("/menu.ipxe"))
-        self.assertIn(b"item boot-1 Demo (", menu.body)
-        self.assertNotIn(b"item boot-2 ", menu.body)
+        self.assertIn(b"item boot-demo Demo (", menu.body)
+        self.assertEqual(menu.body.count(b"item boot-"), 1)
         for path in (
             "/containers/broken/kernel",
             "/containers/link",

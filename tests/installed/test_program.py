@@ -11,7 +11,18 @@ from lab import CHECKOUT
 from lab.process import Process
 from tests.container.pictures import container
 from tests.dhcp.captures import IPXE_DISCOVER
-from tests.running import FOREGROUND, PATIENCE, TWISTD, ServerCase, command, free_udp_port, get, is_free, settings
+from tests.running import (
+    FOREGROUND,
+    PATIENCE,
+    PIXELBOOT,
+    TWISTD,
+    ServerCase,
+    command,
+    free_udp_port,
+    get,
+    is_free,
+    settings,
+)
 
 
 class ProcessTests(ServerCase):
@@ -66,6 +77,17 @@ class ProcessTests(ServerCase):
         gone()
         self.ended_well(process, 0)
         self.assertTrue(is_free(http, socket.SOCK_STREAM) and is_free(udp, socket.SOCK_DGRAM))
+
+    def test_serve(self) -> None:
+        """``pixelboot serve`` is twistd in the foreground, without a pid file; Ctrl-C ends it in order."""
+        program = [*PIXELBOOT, "serve"]
+        process = self.start("--config", settings(self.folder), "--boot-default=shell", program=program)
+        second = self.begin("--state", self.state, program=program)
+        self.assertEqual(self.status()["pid"], process.pid)
+        self.assertEqual(self.refused(second), f"the state folder {self.state} is in use by process {process.pid}")
+        self.assertEqual(sorted(os.listdir(self.folder)), ["site.toml", "state"])
+        process.send_signal(signal.SIGINT)
+        self.ended_well(process, -signal.SIGINT)
 
     def test_killed_and_terminated(self) -> None:
         """A kill leaves a socket that the next start takes over; SIGTERM ends that one in order."""

@@ -5,12 +5,20 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.library.outcomes import (
+    ContainerBusy,
     ContainerDamaged,
+    ContainerFound,
     ContainerGone,
     ContainerPostponed,
     ContainerReady,
+    ContainerRecalled,
+    ContainerReplaced,
     ContainerShadowed,
+    ContainerUnbootable,
+    ContainerUntrusted,
     FolderUnreadable,
+    LibraryOpened,
+    PartsEvicted,
 )
 from pixelboot.outcome import Outcome
 
@@ -34,6 +42,45 @@ class TestOutcomes(SynchronousTestCase):
                 ContainerPostponed("x.rts.png", "no\nroom"),
                 "library.ContainerPostponed",
                 "x.rts.png cannot be decoded now, later again: no\\nroom",
+            ),
+            (LibraryOpened(()), "library.LibraryOpened", "0 containers"),
+            (LibraryOpened((("ready", 1),)), "library.LibraryOpened", "1 container: 1 ready"),
+            (
+                LibraryOpened((("ready", 990), ("decoding", 3), ("damaged", 7))),
+                "library.LibraryOpened",
+                "1000 containers: 990 ready, 3 to be verified, 7 damaged",
+            ),
+            (ContainerFound("x\n.rts.png"), "library.ContainerFound", "x\\n.rts.png is new"),
+            (ContainerReplaced("x\n.rts.png"), "library.ContainerReplaced", "x\\n.rts.png was replaced"),
+            (
+                ContainerBusy("x\n.rts.png"),
+                "library.ContainerBusy",
+                "x\\n.rts.png is still being written, and not offered until that is over",
+            ),
+            (
+                ContainerRecalled("x\n.rts.png", "ready"),
+                "library.ContainerRecalled",
+                "x\\n.rts.png is ready, as before",
+            ),
+            (
+                ContainerUnbootable("x.rts.png", "a\nsnapshot"),
+                "library.ContainerUnbootable",
+                "x.rts.png is not bootable: a\\nsnapshot",
+            ),
+            (
+                ContainerUntrusted("x.rts.png", "it has no signature"),
+                "library.ContainerUntrusted",
+                "x.rts.png is not offered: it has no signature",
+            ),
+            (
+                PartsEvicted(1, 2500),
+                "library.PartsEvicted",
+                "the decoded parts of one picture, 2.5 kB, were removed to make room",
+            ),
+            (
+                PartsEvicted(3, 25),
+                "library.PartsEvicted",
+                "the decoded parts of 3 pictures, 25 octets, were removed to make room",
             ),
             (ContainerGone("\u202ex.rts.png"), "library.ContainerGone", "\\u202ex.rts.png is gone"),
             (

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.state.outcomes import StoreComplaint, StoreLost, StoreRecovered, StoreUnsaved
+from pixelboot.state.outcomes import (
+    ChoiceMade,
+    ChoicesMended,
+    StoreComplaint,
+    StoreLost,
+    StoreRecovered,
+    StoreUnsaved,
+)
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -36,6 +43,18 @@ class OutcomeTests(SynchronousTestCase):
                 "state.StoreUnsaved",
                 "error",
                 "/s/leases.sqlite could not be written: 3 changes of leases are lost",
+            ),
+            (
+                ChoicesMended("/s/containers.sqlite did not hold what was left in it"),
+                "state.ChoicesMended",
+                "warn",
+                "/s/containers.sqlite did not hold what was left in it; all settings of containers were written again",
+            ),
+            (
+                ChoiceMade("container a", (("order", None, 5), ("name", "", 'É"\x1b\u202e')), "the control channel"),
+                "state.ChoiceMade",
+                "info",
+                'container a: order none → 5, name "" → "É\\"\\u001b\\u202e" (by the control channel)',
             ),
         ):
             self.assertEqual((outcome.counter(), outcome.severity, outcome.summary()), (name, severity, line))

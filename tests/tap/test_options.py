@@ -42,6 +42,10 @@ VALUES: dict[str, object] = {
     "http.listen": "tcp:81",
     "http.root": "/r,/q",
     "http.ranges": False,
+    "containers.side_limit": 4096,
+    "containers.cache_size": "1 GiB",
+    "containers.trusted_keys": "ab" * 32,
+    "containers.poll": True,
 }
 """What to type for every setting but the loaders; none of it is the default."""
 
@@ -157,6 +161,7 @@ class OptionsTests(SynchronousTestCase):
         """So does what cannot be served here."""
         subnet = self.file(SUBNET)
         for words, message in (
+            (["--containers-trusted-keys", "/nonexistent"], 'containers.trusted_keys = "/nonexistent": '),
             (["--http-root", "/nonexistent"], 'http.root = "/nonexistent": must be a folder that exists'),
             (["--http-root", subnet], f'http.root = "{subnet}": must be a folder that exists'),
             (["--state", "/" + 100 * "s"], 'state = "/sss'),

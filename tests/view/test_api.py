@@ -128,12 +128,15 @@ class StatusTests(ControlCase):
         self.assertEqual(response.headers.getRawHeaders("content-length"), [str(len(expected))])
 
     async def test_elsewhere(self) -> None:
-        """There is nothing beside the two resources, nor below them."""
+        """There is nothing beside the two resources, nor below them, where the server has no containers."""
         for path in (
             "/",
             "/api",
             "/api/v1",
             "/api/v1/",
+            "/api/v1/containers",
+            "/api/v1/containers/demo",
+            "/api/v1/default",
             "/api/v1/status/",
             "/api/v1/status/x",
             "/api/v2/status",

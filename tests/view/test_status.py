@@ -23,9 +23,11 @@ from pixelboot.library.tree import Absent
 from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
 from pixelboot.site import Site, load, read
+from pixelboot.state.containers import ChoicesFile, SqliteChoices
 from pixelboot.tftp.service import TftpService
 from pixelboot.udp.interfaces import interfaces
 from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.view import status as status_module
 from pixelboot.view.status import (
     Status,
     describe_dhcp,
@@ -60,6 +62,7 @@ class ProcessTests(SynchronousTestCase):
                 "counts": {"dhcp.Bound": 2},
                 "services": [],
                 "containers": [],
+                "container_counts": {},
                 "leases": [],
             },
         )
@@ -207,7 +210,8 @@ class HttpTests(TestCase):
     async def test_service(self) -> None:
         """The port is the one that is really listened on; when there is none, the setting stands for it."""
         about = f"0 connections, serves {self.root}"
-        idle = {"services": [{"name": "http", "listening": "tcp:0", "about": about}], "containers": []}
+        line = {"name": "http", "listening": "tcp:0", "about": about}
+        idle = {"services": [line], "containers": [], "container_counts": {}}
         self.assertEqual(await self.describe(), idle)
         await self.service.listen()
         self.service.startService()
@@ -224,9 +228,22 @@ class HttpTests(TestCase):
         self.library.startService()
         self.addCleanup(self.library.stopService)
         await self.library.settled(30)
-        containers = {each["file"]: each for each in (await self.describe())["containers"]}
+        status = await self.describe()
+        self.assertEqual(status["container_counts"], {"damaged": 2})
+        containers = {each["file"]: each for each in status["containers"]}
         self.assertEqual(sorted(containers), [hostile, "pipe.rts.png"])
         for each in containers.values():
             self.assertEqual((each["state"], each["name"], each["size"]), ("damaged", "", 0))
+            self.assertIs(each["enabled"], True)
             self.assertRegex(each["id"], r"\A[A-Za-z0-9][A-Za-z0-9._~-]*\Z")
             self.assertNotEqual(each["reason"], "")
+        store = SqliteChoices(ChoicesFile.open(os.path.abspath(self.mktemp())), reactor, self.fail)
+        await store.change("pipe", {"enabled": False, "name": "Rohr"})
+        told = await describe_http(self.service, self.library, self.site, store)
+        self.assertEqual(
+            {each["id"]: each["name"] for each in told["containers"] if not each["enabled"]}, {"pipe": "Rohr"}
+        )
+        self.patch(status_module, "MOST_CONTAINERS", 1)
+        status = await self.describe()
+        self.assertEqual([each["file"] for each in status["containers"]], [hostile])
+        self.assertEqual(status["container_counts"], {"damaged": 2})

@@ -1,17 +1,20 @@
-"""Decoded parts on disk, so that a picture is decoded once and never again.
+"""What is kept of pictures on disk, so that one is decoded once and never again.
 
-    index/STAMP              which picture a file held when it was in this state: the SHA-256 of the file
-    SHA256/finding.json      what the decoder found out about that picture, sound or damaged
-    SHA256/kernel, initrd    its parts, verified
+    index/SEEN               which picture a file held when it was in this state: its key
+    findings/KEY.json        what a decoder found out about that picture, sound or damaged
+    parts/KEY/kernel, …      its parts, verified; the folder's time is when they were last used
+    parts/KEY/parts.json     in which state the files of the parts were left
     tmp-PID-…                something that this process is writing, or was when it died
 
-Everything is written aside, synced and renamed: what is in place is whole.  It is a cache all the same: sizes are
-compared before use, whatever does not fit counts as absent, and what another version of pixelboot wrote is made anew.
+Everything is written aside and renamed: what is in place is whole.  Parts are synced before; a finding that a loss of
+power cut off is no JSON.  It is a cache all the same: a part that anybody wrote to since, whatever does not fit, and
+what another version of pixelboot wrote or one with other limits, counts as absent and is made anew.
 """
 
 from __future__ import annotations
 
 import errno
+import json
 import os
 import re
 import shutil
@@ -20,46 +23,59 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 
 from pixelboot import __version__
-from pixelboot.library.decoding.finding import Finding
+from pixelboot.library.decoding.finding import LINE_LIMIT, Finding
 from pixelboot.library.folder.look import Stamp
 from pixelboot.malformed import Malformed
-
-FINDING = "finding.json"
 
 RESERVE = 256 << 20
 """Octets that the cache leaves free for the rest of the server, or a twentieth of the file system when that is less."""
 
-_SHA256 = re.compile("[0-9a-f]{64}")
+SIDE_LIMIT = 16384
+"""Largest side, in pixels, of the pictures that are decoded when nobody says otherwise."""
+
+_KEY = re.compile("[0-9a-f]{64}")
 _TEMPORARY = "tmp-"
+_LEFT = "parts.json"
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 
 
 class Cache:
-    """The folder.  The decoder writes into it, the server reads and cleans; both may do so at the same time."""
+    """The folder.  Decoders write into it, the server reads, evicts and cleans; all may do so at the same time."""
 
-    def __init__(self, folder: str) -> None:
-        """The folder is made by `prepare`."""
+    def __init__(self, folder: str, side_limit: int = SIDE_LIMIT) -> None:
+        """The folder is made by `prepare`; `side_limit`, in pixels, is that of the decoders."""
         self.folder = folder
         self._index = os.path.join(folder, "index")
+        self._findings = os.path.join(folder, "findings")
+        self._parts = os.path.join(folder, "parts")
+        self._maker = f"{__version__}/{side_limit}".encode("ascii")
 
     def make(self) -> None:
         """Make the folder, if it is not there."""
-        os.makedirs(self._index, mode=0o700, exist_ok=True)
+        for folder in (self._index, self._findings, self._parts):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
 
     def prepare(self) -> None:
-        """Make the folder, and remove what was left half-written.  No decoder may be running."""
+        """Make the folder; remove what was left half-written, and what earlier versions laid out in another way."""
         self.make()
-        self._clear(_TEMPORARY)
+        for name in os.listdir(self.folder):
+            if name.startswith(_TEMPORARY) or _KEY.fullmatch(name):
+                self._remove(os.path.join(self.folder, name))
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing was ever kept here, so that every picture will have to be read."""
+        try:
+            return not os.listdir(self._index)
+        except OSError:
+            return True
 
     def clear(self, pid: int) -> None:
         """Remove what the process with this number, which has ended, left half-written."""
         with suppress(FileNotFoundError):
-            self._clear(f"{_TEMPORARY}{pid}-")
-
-    def _clear(self, prefix: str) -> None:
-        for folder in (self.folder, self._index):
-            for name in os.listdir(folder):
-                if name.startswith(prefix):
-                    _remove(os.path.join(folder, name))
+            for name in os.listdir(self.folder):
+                if name.startswith(f"{_TEMPORARY}{pid}-"):
+                    self._remove(os.path.join(self.folder, name))
 
     def has_room(self, size: int) -> bool:
         """Whether the file system can take `size` octets more and still keep its `RESERVE`."""
@@ -67,83 +83,149 @@ class Cache:
         whole, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
         return whole == 0 or free - size >= min(RESERVE, whole // 20)  # 0: one that does not count its blocks
 
-    def recall(self, stamp: Stamp) -> Finding | None:
-        """What was found out about the picture in a file of this state; None when it must be decoded."""
-        try:
-            with open(os.path.join(self._index, str(stamp)), "rb") as file:
-                version, _, sha256 = file.read(200).decode("ascii", "replace").partition(" ")
-        except OSError:
-            return None
-        return self.load(sha256) if version == __version__ and _SHA256.fullmatch(sha256) else None
+    def recall(self, seen_key: str) -> Finding | None:
+        """What was found out about the picture in a file of this state (`Seen.key`); None when that is to be done."""
+        maker, _, key = _read(os.path.join(self._index, seen_key), 200).partition(b" ")
+        return self.load(key.decode("ascii", "replace")) if maker == self._maker else None
 
-    def load(self, sha256: str) -> Finding | None:
-        """What is kept of the picture with this digest, if it is all there."""
+    def load(self, key: str) -> Finding | None:
+        """What was found out about the picture with this key (`Finding.key`); its parts need not be there."""
+        if not _KEY.fullmatch(key):
+            return None
+        maker, _, line = _read(os.path.join(self._findings, f"{key}.json"), LINE_LIMIT + 100).partition(b"\n")
+        if maker != self._maker:
+            return None
         try:
-            with open(os.path.join(self.folder, sha256, FINDING), "rb") as file:
-                version, _, line = file.read(1 << 20).partition(b"\n")
             finding = Finding.read(line)
-            sizes = {part.name: os.stat(self._part(sha256, part.name)).st_size for part in finding.parts}
-        except (OSError, Malformed):
+        except Malformed:
             return None
-        sound = version == __version__.encode("ascii") and finding.sha256 == sha256 and finding.state != "decoding"
-        return finding if sound and all(sizes[part.name] == part.size for part in finding.parts) else None
+        return finding if finding.key == key and finding.state in ("ready", "damaged", "unbootable") else None
 
-    def open_part(self, finding: Finding, name: str) -> int | None:
-        """A descriptor of the part, for reading; None when it is not there as it should be.
+    def holds(self, finding: Finding) -> bool:
+        """Whether all parts of this picture are there as they were written."""
+        left = self._left(finding.key)
+        try:
+            return finding.state == "ready" and all(
+                part.name in left and left[part.name] == _state(os.lstat(self._part(finding.key, part.name)))
+                for part in finding.parts
+            )
+        except OSError:
+            return False
+
+    def open_part(self, finding: Finding, name: str) -> tuple[int, Stamp] | None:
+        """A descriptor of the part, for reading, and the state that is right; None when it is not there as written.
 
         :raises OSError: if it cannot be opened now, although it may be there.
         """
         part = finding.part(name)
+        if part is None or not _KEY.fullmatch(finding.key):
+            return None
         try:
-            descriptor = os.open(self._part(finding.sha256, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(self._part(finding.key, name), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            if error.errno in _ABSENT:
                 return None
             raise
-        if part is None or os.fstat(descriptor).st_size != part.size:
+        status = os.fstat(descriptor)
+        if status.st_size != part.size or self._left(finding.key).get(name) != _state(status):
             os.close(descriptor)
             return None
-        return descriptor
+        return descriptor, Stamp.of(status)
 
     @contextmanager
     def building(self) -> Iterator[str]:
         """A new folder to write parts into; what is left of it at the end is removed."""
-        folder = tempfile.mkdtemp(prefix=_own(), dir=self.folder)
+        folder = self._aside()
         try:
             yield folder
         finally:
-            _remove(folder)
+            self._remove(folder)
 
-    def store(self, folder: str, finding: Finding) -> None:
-        """Put the folder, with the parts in it, in place as what is known of this picture."""
-        with open(os.path.join(folder, FINDING), "wb") as file:
-            file.write(__version__.encode("ascii") + b"\n" + finding.write())
-            file.flush()
-            os.fsync(file.fileno())
-        place = os.path.join(self.folder, finding.sha256)
-        _remove(place)
-        os.rename(folder, place)
-        _sync(self.folder)
+    def store_parts(self, folder: str, finding: Finding) -> None:
+        """Put the folder, which holds the parts under their names, synced, in place."""
+        left = {part.name: _state(os.lstat(os.path.join(folder, part.name))) for part in finding.parts}
+        with open(os.path.join(folder, _LEFT), "wb") as file:
+            file.write(json.dumps(left).encode("ascii"))
+        _sync(folder)
+        place = os.path.join(self._parts, finding.key)
+        while not _renamed(folder, place):
+            # It is there already: damaged, or another decoder was sooner with a copy of the picture.
+            if self.holds(finding):
+                return
+            self._remove(place)
+        _sync(self._parts)
 
-    def remember(self, stamp: Stamp, sha256: str) -> None:
-        """Note that a file of this state holds the picture with this digest."""
-        descriptor, path = tempfile.mkstemp(prefix=_own(), dir=self._index)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(f"{__version__} {sha256}".encode("ascii"))
-        os.rename(path, os.path.join(self._index, str(stamp)))
+    def store(self, finding: Finding) -> None:
+        """Keep a final finding, which has a key."""
+        self._write(os.path.join(self._findings, f"{finding.key}.json"), self._maker + b"\n" + finding.write())
 
-    def sweep(self, stamps: Collection[Stamp], digests: Collection[str]) -> None:
-        """Remove all but these files' states and these pictures.  No decoder may be running."""
-        kept = {str(stamp) for stamp in stamps}
-        for name in os.listdir(self._index):
-            if name not in kept:
-                _remove(os.path.join(self._index, name))
-        for name in os.listdir(self.folder):
-            if _SHA256.fullmatch(name) and name not in digests:
-                _remove(os.path.join(self.folder, name))
+    def remember(self, seen_key: str, key: str) -> None:
+        """Note that a file of this state (`Seen.key`) holds the picture with this key."""
+        self._write(os.path.join(self._index, seen_key), self._maker + b" " + key.encode("ascii"))
 
-    def _part(self, sha256: str, name: str) -> str:
-        return os.path.join(self.folder, sha256, name)
+    def usage(self) -> dict[str, tuple[int, float]]:
+        """By key: the octets of all parts that are there, and when they were last used, in seconds since 1970."""
+        found = {}
+        for key in os.listdir(self._parts):
+            with suppress(OSError), os.scandir(os.path.join(self._parts, key)) as entries:  # evicted meanwhile
+                size = sum(entry.stat(follow_symlinks=False).st_size for entry in entries)
+                found[key] = size, os.stat(os.path.join(self._parts, key)).st_mtime
+        return found
+
+    def touch(self, key: str) -> None:
+        """Note that the parts of this picture are used now."""
+        with suppress(FileNotFoundError):
+            os.utime(os.path.join(self._parts, key))
+
+    def evict(self, key: str) -> None:
+        """Remove the parts of this picture; what was found out about it stays."""
+        self._remove(os.path.join(self._parts, key))
+
+    def sweep(self, seen_keys: Collection[str], keys: Collection[str]) -> None:
+        """Remove all but these states of files and these pictures.  No decoder may be at work."""
+        for folder, kept in ((self._index, seen_keys), (self._findings, keys), (self._parts, keys)):
+            for name in os.listdir(folder):
+                if name.removesuffix(".json") not in kept:
+                    self._remove(os.path.join(folder, name))
+
+    def _part(self, key: str, name: str) -> str:
+        return os.path.join(self._parts, key, name)
+
+    def _left(self, key: str) -> dict[str, list[int]]:
+        """How the parts of this picture were left, by name."""
+        try:
+            left = json.loads(_read(self._part(key, _LEFT), 4096))
+        except (ValueError, RecursionError):
+            return {}
+        return left if isinstance(left, dict) else {}
+
+    def _aside(self) -> str:
+        return tempfile.mkdtemp(prefix=_own(), dir=self.folder)
+
+    def _write(self, place: str, octets: bytes) -> None:
+        descriptor, path = tempfile.mkstemp(prefix=_own(), dir=self.folder)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(octets)
+            os.rename(path, place)
+        except OSError:
+            os.unlink(path)
+            raise
+
+    def _remove(self, path: str) -> None:
+        """Remove a file or a folder, if it is there; a folder is first renamed, so that no half of it is in place."""
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            return
+        except IsADirectoryError:
+            aside = path
+            if not os.path.basename(path).startswith(_TEMPORARY):
+                aside = self._aside()
+                with suppress(FileNotFoundError):  # somebody else was sooner
+                    os.rename(path, aside)
+            with suppress(FileNotFoundError):
+                shutil.rmtree(aside)
 
 
 def _own() -> str:
@@ -151,18 +233,34 @@ def _own() -> str:
     return f"{_TEMPORARY}{os.getpid()}-"
 
 
-def _remove(path: str) -> None:
-    """Remove a file or a folder, if it is there; a folder is first renamed, so that no half of it is ever in place."""
+def _renamed(folder: str, place: str) -> bool:
+    """Rename the folder; False when something is in that place."""
     try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-    except IsADirectoryError:
-        aside = path
-        if not os.path.basename(path).startswith(_TEMPORARY):
-            aside = tempfile.mkdtemp(prefix=_own(), dir=os.path.dirname(path))
-            os.rename(path, aside)
-        shutil.rmtree(aside)
+        os.rename(folder, place)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+            return False
+        raise
+    return True
+
+
+def _state(status: os.stat_result) -> list[int]:
+    """What changes when anybody writes to a file, or puts another in its place; the device may change at a restart."""
+    return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+
+
+def _read(path: str, limit: int) -> bytes:
+    """The first octets of a file; none when it cannot be read."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (OSError, ValueError):
+        return b""
+    try:
+        return os.read(descriptor, limit)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
 
 
 def _sync(folder: str) -> None:

@@ -1,53 +1,63 @@
-"""What the decoder found out about one picture, as a value and as the line of JSON in which its process says it.
+"""What is known about one picture, as a value and as a line of JSON: so a decoder says it, and the cache keeps it.
 
-The decoder speaks up to three times about a picture: when it has read the description (``decoding``, with labels and
-parts but no digests), when it knows the digest of the file, and at the end (``ready`` or ``damaged``).
+A decoder that only examines says one finding: ``decoding`` when the description is sound, or what is wrong with it.
+One that verifies says up to three: the same, then with the digest of the file, and at the end what the picture is.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from pixelboot.malformed import Malformed
 
-State = Literal["decoding", "ready", "damaged"]
+State = Literal["decoding", "ready", "damaged", "unbootable", "untrusted"]
+"""``decoding``: the description is read, the pixels are not.  ``ready``: every digest was compared.  ``damaged``: it
+holds something else than it says.  ``unbootable``: sound, but without a kernel.  ``untrusted``: not signed by a key
+that this site trusts; no decoder says so, for the keys are the library's."""
 
-LINE_LIMIT = 1 << 17
+LINE_LIMIT = 1 << 18
 """Octets of one line; a decoder that says more is broken."""
 
-_TEXTS = ("sha256", "reason", "name", "description", "distro", "architecture", "kernel_version", "cmdline")
-_SHA256 = re.compile("[0-9a-f]{64}|")
+ROLES = ("kernel", "initrd", "dtb", "disk", "rootfs")
+"""The names that parts have here."""
+
+_STATES = frozenset(get_args(State))
+_SIZE_LIMIT = 1 << 62
+_HEX = re.compile("(?:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
 class FoundPart:
-    """A part that a machine can boot."""
+    """A part that a boot has a use for."""
 
     name: str
-    """``kernel`` or ``initrd``, however the description spells it."""
+    """What it is used as, and its name in the cache: ``kernel``, ``initrd``, ``dtb``, ``disk``, ``rootfs``."""
 
     size: int
     """Its length in octets."""
 
     sha256: str
-    """SHA-256 of its octets in lower-case hex; empty until it is decoded."""
+    """SHA-256 of its octets in lower-case hex; empty until it is verified."""
+
+    label: str = ""
+    """Its name as the description spells it: untrusted text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known about one picture.  All texts but the digest are untrusted, and empty where there is none."""
+    """What is known about one picture.  All texts but digests and keys are untrusted, and empty where there is none."""
 
     state: State = "decoding"
-    """``ready`` when every digest was compared and the parts are in the cache."""
+    """What it is, as far as is known."""
 
     sha256: str = ""
     """SHA-256 of the picture file in lower-case hex; empty until it is known."""
 
     reason: str = ""
-    """Why it is damaged."""
+    """Why it is damaged or unbootable."""
 
     name: str = ""
     """Its name, for people."""
@@ -59,7 +69,7 @@ class Finding:
     """The distribution."""
 
     architecture: str = ""
-    """The processor, as the maker spells it."""
+    """The processor, as the maker spells it, or else as the kernel says."""
 
     kernel_version: str = ""
     """The release of the kernel."""
@@ -68,37 +78,75 @@ class Finding:
     """The kernel command line."""
 
     parts: tuple[FoundPart, ...] = ()
-    """What can be booted of it."""
+    """What a boot has a use for; of a damaged picture nothing."""
+
+    format: str = ""
+    """The format and its version, ``PixelRTS-2.0``."""
+
+    type: str = ""
+    """The kind of content, as the maker calls it."""
+
+    key: str = ""
+    """Its name in the cache, 64 hex digits: the SHA-256 of the picture, or one made from that of the picture and that
+    of its sidecar where the description stands there.  Empty until it is known."""
+
+    signer: str = ""
+    """The Ed25519 public key, 64 hex digits, whose signature covers payload and description, and is right."""
+
+    payload_signer: str = ""
+    """The one whose signature covers the payload alone, and is right."""
 
     def part(self, name: str) -> FoundPart | None:
         """The part of this name, if there is one."""
-        return next((part for part in self.parts if part.name == name), None)
+        for part in self.parts:
+            if part.name == name:
+                return part
+        return None
 
     def write(self) -> bytes:
-        """The line, with its end."""
-        return json.dumps(asdict(self), ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n"
+        """The line, with its end: a list of the fields in their order, shorter and sooner read than a table."""
+        fields = [getattr(self, name) for name in _FIELDS]
+        fields[_PARTS] = [(part.name, part.size, part.sha256, part.label) for part in self.parts]
+        return _ENCODER.encode(fields).encode("ascii") + b"\n"
 
     @classmethod
     def read(cls, line: bytes) -> Finding:
         """Read what `write` wrote; `Malformed` for anything else."""
         if len(line) > LINE_LIMIT:
             raise Malformed(f"a line of {len(line)} octets")
-        try:
-            table = json.loads(line)
-        except (ValueError, RecursionError):
-            raise Malformed("a line that is not JSON") from None
-        if not isinstance(table, dict) or set(table) != {"state", "parts", *_TEXTS}:
-            raise Malformed("a line without the fields of a finding")
-        if not all(isinstance(table[key], str) for key in _TEXTS) or table["state"] not in get_args(State):
+        fields = _loaded(line)
+        if type(fields) is not list or len(fields) != len(_FIELDS) or type(fields[_PARTS]) is not list:
+            raise Malformed("a line that is no finding")
+        fields[_PARTS] = tuple(_part(entry) for entry in fields[_PARTS])
+        if frozenset(map(type, fields)) != _TYPES or fields[0] not in _STATES:
             raise Malformed("a finding with a field of the wrong type")
-        if not _SHA256.fullmatch(table["sha256"]) or not isinstance(table["parts"], list):
-            raise Malformed("a finding without a digest or parts")
-        return cls(**table | {"parts": tuple(_part(entry) for entry in table["parts"])})
+        finding = cls(*fields)
+        if not all(map(_HEX.fullmatch, (finding.sha256, finding.key, finding.signer, finding.payload_signer))):
+            raise Malformed("a finding with a digest that is none")
+        return finding
+
+
+_FIELDS = tuple(Finding.__slots__)
+_PARTS = _FIELDS.index("parts")
+_ENCODER = json.JSONEncoder(separators=(",", ":"))  # made once: making one takes longer than using it
+_TYPES = frozenset((str, tuple))  # and JSON knows no tuples
+
+
+def _loaded(line: bytes) -> Any:
+    """The value of a line of JSON, in which no text has half a surrogate pair: those cannot be sent on to anybody."""
+    try:
+        value = json.loads(str(line, "ascii"))
+        if b"\\ud" in line or b"\\uD" in line:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        raise Malformed("a line that is not JSON") from None
+    return value
 
 
 def _part(entry: Any) -> FoundPart:
-    match entry:
-        case {"name": "kernel" | "initrd" as name, "size": int(size), "sha256": str(sha256), **rest} if not rest:
-            if size >= 0 and _SHA256.fullmatch(sha256):
-                return FoundPart(name, size, sha256)
+    if type(entry) is list and len(entry) == 4:
+        name, size, sha256, label = entry
+        texts = type(name) is type(sha256) is type(label) is str and type(size) is int
+        if texts and name in ROLES and 0 <= size < _SIZE_LIMIT and _HEX.fullmatch(sha256):
+            return FoundPart(name, size, sha256, label)
     raise Malformed("a finding with a part that is none")
