@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import boot_time, containers
+from benchmarks import boot_time, catalogue, containers, offers
 
 if __name__ == "__main__":
-    sys.exit(max([containers.main([]), boot_time.main([]), boot_time.main(["--firmware", "uefi"])]))
+    sys.exit(
+        max(
+            [
+                containers.main(["--check"]),
+                catalogue.main(["--check"]),
+                offers.main(["--check"]),
+                boot_time.main([]),
+                boot_time.main(["--firmware", "uefi"]),
+            ]
+        )
+    )

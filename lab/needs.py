@@ -39,6 +39,14 @@ OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 LOADERS = Path("/usr/lib/ipxe")
 """The folder of the loaders that machines fetch."""
 
+_NETBOOT = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
+
+INSTALLER_KERNEL = _NETBOOT / "linux"
+"""The kernel of Debian's installer, as it is booted over the network."""
+
+INSTALLER_INITRD = _NETBOOT / "initrd.gz"
+"""The installer itself: with the kernel 49 MB."""
+
 _FILES = {
     BOOT_ROM: ("QEMU's network boot ROM", "ipxe-qemu"),
     OVMF_CODE: ("the UEFI firmware", "ovmf"),
@@ -46,6 +54,8 @@ _FILES = {
     LOADERS / "undionly.kpxe": ("the loader for a BIOS", "ipxe"),
     LOADERS / "snponly.efi": ("the loader for UEFI", "ipxe"),
     LOADERS / "ipxe.efi": ("the loader for UEFI with drivers of its own", "ipxe"),
+    INSTALLER_KERNEL: ("Debian's installer, its kernel", "debian-installer-12-netboot-amd64"),
+    INSTALLER_INITRD: ("Debian's installer, its initrd", "debian-installer-12-netboot-amd64"),
 }
 """What every file is, and Debian's package of it."""
 
@@ -63,6 +73,9 @@ BIOS = (BOOT_ROM, LOADERS / "undionly.kpxe")
 
 UEFI = (OVMF_CODE, OVMF_VARS, LOADERS / "snponly.efi", LOADERS / "ipxe.efi")
 """What a machine with UEFI is made of and boots by."""
+
+INSTALLER = (INSTALLER_KERNEL, INSTALLER_INITRD)
+"""What a container with Debian's installer is made of."""
 
 
 def program(name: str) -> str:

@@ -186,6 +186,18 @@ def _plain(text: str) -> str:
     return _TERMINAL_CODES.sub("", _ERASE.sub(ERASED, text).replace("\t", " ")).rstrip()
 
 
+def wait_until(condition: Callable[[], bool], timeout: float, what: str, every: float = 0.05) -> None:
+    """Ask again and again, with `every` seconds in between, and return when the answer is yes.
+
+    :raises LabError: if it has not been within `timeout` seconds; `what` says what was waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise LabError(f"{what}: not within {timeout:g} s")
+        time.sleep(every)
+
+
 def run(*argv: str, timeout: float = 30.0) -> str:
     """Run a program to its end and return its standard output.
 

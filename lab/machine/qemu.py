@@ -45,19 +45,20 @@ def power_on(
     firmware: Firmware = Firmware.IPXE,
     sink: Sink | None = None,
     tap: str | None = None,
+    memory: int = 512,
 ) -> Process:
     """Switch a machine on: the process's lines are those of its serial line; it ends when the machine is switched off.
 
     The machine is emulated wholly (``-accel tcg``), which works wherever QEMU does.  Its screen is the serial line
     (``graphics=off``): firmware and iPXE write there.  A plain CPU is emulated quickest.  It is as new as from the
-    factory each time.  `tap` is one that `plug` made, where the same shall serve again.
+    factory each time.  `tap` is one that `plug` made, where the same shall serve again; `memory` is in MiB.
 
     :raises lab.process.LabError: if it cannot be switched on.
     """
     return network.server.start(
         NAME,
         program("qemu-system-x86_64"),
-        *("-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", "qemu64", "-m", "512"),
+        *("-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", "qemu64", "-m", str(memory)),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio"),
         *("-netdev", f"tap,id=lan,ifname={tap or plug(network, firmware)},script=no,downscript=no"),
         *(_uefi(network, machine, firmware) if firmware.is_uefi else _bios(machine)),

@@ -53,10 +53,15 @@ def twistd(options: Sequence[str]) -> list[str]:
     return [sys.executable, "-c", script, "--nodaemon", "--pidfile=", "pixelboot", *options]
 
 
-def network_config(state: Path, containers: Path, loaders: Mapping[str, str] | None = None) -> str:
-    """The configuration for a server on the bridge of the lab's network; `loaders` are of ``[boot.loaders]``."""
+def network_config(
+    state: Path, containers: Path, loaders: Mapping[str, str] | None = None, default: str = container.ID
+) -> str:
+    """The configuration for a server on the bridge of the lab's network.
+
+    `loaders` are of ``[boot.loaders]``, and `default` is the id of the container that boots by itself.
+    """
     return _CONFIG.format(
-        default=container.ID,
+        default=default,
         loaders="".join(f'loaders.{key} = "{name}"\n' for key, name in (loaders or {}).items()),
         address="0.0.0.0",
         tftp_port=69,

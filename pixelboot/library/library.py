@@ -61,6 +61,7 @@ class Library(Service):
         *,
         settings: ContainersSettings = DEFAULTS,
         trusted: Set[str] = frozenset(),
+        described: Callable[[], object] | None = None,
         clock: IReactorTime | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -68,12 +69,14 @@ class Library(Service):
 
         Of two files of one name, that in the first of the `roots` counts.  Given `trusted` public keys (64 hex digits
         each), only what one of them signed is offered to machines; `pixelboot.library.trust` reads them out of the
-        settings.  `clock` schedules (the reactor, unless it is given); `wall` is the clock that files are stamped by.
+        settings.  `described` is called once, when all that was there at the start is known by its description.
+        `clock` schedules (the reactor, unless it is given); `wall` is the clock that files are stamped by.
         """
         self._cache = Cache(cache, settings.side_limit)
         self._reactor = reactor
         self._report = report
         self._trusted = frozenset(trusted)
+        self._described = described
         self._clock: IReactorTime = clock or reactor
         self._entries = Entries()
         self._decoders = Decoders(reactor, cache, side_limit=settings.side_limit)
@@ -83,6 +86,7 @@ class Library(Service):
             self._decoders,
             settings.cache_size,
             found=self._found,
+            examined=self._examined,
             report=report,
             clock=self._clock,
             wall=wall,
@@ -279,6 +283,13 @@ class Library(Service):
         self._opened = True
         states = Counter(container.state for container in self.containers)
         self._report(outcomes.LibraryOpened(tuple(states.items())))
+        self._examined()
+
+    def _examined(self) -> None:
+        """Perhaps no description is left to be read."""
+        if self._opened and self._parts.described and self._described is not None:
+            described, self._described = self._described, None
+            described()
 
     def _found(self, entry: Entry, finding: Finding, problem: str, recalled: bool = False) -> None:
         """More is known about a picture, or why it is not."""

@@ -128,9 +128,7 @@ class _Parts:
 
         async def open_leases() -> SqliteLeases:
             leases = await SqliteLeases.open(self._reactor, f"{site.state}/leases.sqlite", self._report)
-            if self._own:
-                # Leases live long: the garbage collector need not look at those of the start again and again.
-                gc.freeze()
+            self._settle_memory()
             return leases
 
         def protocol(leases: LeaseStore) -> DhcpProtocol:
@@ -168,6 +166,7 @@ class _Parts:
             self._report,
             settings=site.containers,
             trusted=trust.load(site.containers.trusted_keys),
+            described=self._settle_memory,
         )
         shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
         root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices)
@@ -202,6 +201,11 @@ class _Parts:
         service.name = "control"
         self._listen(service, "state", self._site.state)
         service.setServiceParent(self._server)
+
+    def _settle_memory(self) -> None:
+        """What was read at the start lives long: the garbage collector need not look at it again and again."""
+        if self._own:
+            gc.freeze()
 
     def _udp(self, found: Interface, key: str, number: int) -> UdpPort:
         """A UDP port on the interface."""

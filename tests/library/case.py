@@ -137,6 +137,7 @@ class FolderCase(TestCase):
         self.clock = Clock()
         self.later = 30.0
         self.outcomes: list[Outcome] = []
+        self.described: list[list[str]] = []
         self.patch(library, "Decoders", self.decoders)
         self.patch(work, "limit_memory", lambda room: None)
         self.library = self.make()
@@ -152,6 +153,7 @@ class FolderCase(TestCase):
             self.report,
             settings=ContainersSettings(cache_size=limit),
             trusted=trusted,
+            described=lambda: self.described.append([each.name for each in self.library.containers]),
             clock=self.clock,
             wall=lambda: time.time() + self.later,
         )

@@ -69,6 +69,17 @@ class TestLibrary(FolderCase):
         self.assertEqual(await self.settle(), [], "nothing is told twice")
         self.assertIs(self.library.containers, shown, "and nothing has changed")
 
+    async def test_when_all_is_described(self) -> None:
+        self.put("a.rts.png", GOOD)
+        self.put("b.rts.png", GOOD)
+        await self.settle()
+        self.put("c.rts.png", GOOD)
+        await self.settle()
+        self.assertEqual(self.described, [["Demo", "Demo"]], "once, when those of the start were")
+        await self.restart()
+        await self.settle()
+        self.assertEqual(self.described[1:], [["Demo", "Demo", "Demo"]], "what is recalled is known at once")
+
     async def test_what_is_not_to_be_had(self) -> None:
         self.put("a.rts.png", GREY)
         self.put("b.rts.png", OTHER)

@@ -55,13 +55,15 @@ class Parts:
         limit: int,
         *,
         found: Callable[[Entry, Finding, str], None],
+        examined: Callable[[], None],
         report: Callable[[Outcome], None],
         clock: IReactorTime,
         wall: Callable[[], float],
     ) -> None:
         """At most `limit` octets are kept in `cache`.
 
-        `found` is told what is known about an entry, and why no more can be found out now if so.  `clock` counts the
+        `found` is told what is known about an entry, and why no more can be found out now if so; `examined` is called
+        whenever a description was read.  `clock` counts the
         time until something is tried again, `wall` says when parts were used.
         """
         self._reactor = reactor
@@ -69,6 +71,7 @@ class Parts:
         self._decoders = decoders
         self.room = Room(reactor, cache, limit, report=report, clock=clock, wall=wall)
         self._found = found
+        self._tell_examined = examined
         self._clock = clock
         self._queue: deque[Entry] = deque()
         self._examining = 0
@@ -84,6 +87,11 @@ class Parts:
     def idle(self) -> bool:
         """Whether nothing is to be read."""
         return not (self._queue or self._working or self._examining)
+
+    @property
+    def described(self) -> bool:
+        """Whether no description is left to be read."""
+        return not self._examining
 
     def start(self) -> None:
         """Begin to take entries."""
@@ -192,6 +200,7 @@ class Parts:
         elif not entry.gone:
             self._queue.append(entry)
         entry.tell()
+        self._tell_examined()
         self._begin()
 
     def _begin(self) -> None:
