@@ -132,7 +132,7 @@ class _Piece:
 
 def _together(pieces: Sequence[_Piece], media_type: str) -> Payload:
     """All pieces as one payload."""
-    digest = hashlib.sha256(b"".join([piece.digests for piece in pieces])).hexdigest()
+    digest = hashlib.blake2b(b"".join([piece.digests for piece in pieces]), digest_size=32).hexdigest()
     return RopePayload([piece.text for piece in pieces], media_type, digest)
 
 
@@ -183,20 +183,37 @@ class _Leaf(Generic[W]):
 
     def __init__(self, containers: tuple[Container, ...], choices: Choices, write: Callable[[Neighbours], W]) -> None:
         self._containers = containers
-        self._ids = [container.id for container in containers]
+        self._ids = frozenset(container.id for container in containers)
         self._choices = choices
-        self._settings = list(map(choices.containers.get, self._ids))
         self.written = write([(container, choices.of(container.id)) for container in containers])
 
-    def still(self, containers: tuple[Container, ...], choices: Choices) -> bool:
+    def still(self, containers: tuple[Container, ...], changes: _Changes) -> bool:
         """Whether that would be written again; what has not changed is the same object, which is seen at once."""
         if containers != self._containers:
             return False
-        if choices is not self._choices:
-            if list(map(choices.containers.get, self._ids)) != self._settings:
+        if changes.to is not self._choices:
+            if not changes.since(self._choices).isdisjoint(self._ids):
                 return False
-            self._choices = choices
+            self._choices = changes.to
         return True
+
+
+class _Changes:
+    """Of which containers something else is said now than before.  Mostly all leaves ask about the same before."""
+
+    def __init__(self, to: Choices) -> None:
+        self.to = to
+        self._before: Choices | None = None
+        self._found: frozenset[str] = frozenset()
+
+    def since(self, before: Choices) -> frozenset[str]:
+        """Their ids."""
+        if before is not self._before:
+            old, new = before.containers, self.to.containers
+            changed = [each for each, settings in new.items() if old.get(each) is not settings]
+            self._found = frozenset([*changed, *(each for each in old if each not in new)])
+            self._before = before
+        return self._found
 
 
 class _Leaves(Generic[W]):
@@ -214,13 +231,14 @@ class _Leaves(Generic[W]):
         containers = tuple(containers)
         cuts = self._cut(containers)
         names, kept, written, began = self._names, self._kept, list[W](), False
+        changes = _Changes(choices)
         for name, (start, end) in zip(names, pairwise(cuts), strict=True):
             neighbours = containers[start:end]
             leaf = kept.get(name)
-            if began and (leaf is None or not leaf.still(neighbours, choices)):
+            if began and (leaf is None or not leaf.still(neighbours, changes)):
                 await self._turn()
                 leaf = kept.get(name)  # somebody else may have wanted it meanwhile
-            if leaf is None or not leaf.still(neighbours, choices):
+            if leaf is None or not leaf.still(neighbours, changes):
                 began = True
                 leaf = kept[name] = _Leaf(neighbours, choices, self._write)
             written.append(leaf.written)
@@ -265,8 +283,9 @@ class _Whole:
 
 
 def _digest(text: str) -> bytes:
-    # Half of it: those of ten thousand items and blocks are hashed again for every menu.
-    return hashlib.sha256(text.encode("ascii")).digest()[:16]
+    # Short, and of a kind that is fast without help of the processor: those of ten thousand items and blocks are hashed
+    # again for every menu.
+    return hashlib.blake2b(text.encode("ascii"), digest_size=16).digest()
 
 
 def _file_name(container: Container) -> str:
