@@ -199,7 +199,7 @@ class InFolder:
                 # An error of the system is behind everything but a lock that somebody has.
                 if problem.__cause__ is not None or time.monotonic() >= deadline:
                     raise
-            time.sleep(PAUSE)
+            time.sleep(PAUSE)  # a command has nothing else to do: there is no reactor here
 
 
 def _made(change: Callable[[], T]) -> T:

@@ -120,7 +120,7 @@ class Database:
                 for row in rows:
                     execute(_UPSERT if len(row) > 1 else _DELETE, row)
             execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it is, it goes on; no transaction may stay open
             # SQLite has rolled back by itself after some errors, and then there is nothing to roll back.
             with suppress(sqlite3.Error):
                 execute("ROLLBACK")

@@ -130,7 +130,7 @@ def _place(asides: Sequence[Path], paths: Sequence[Path], force: bool) -> None:
             else:
                 _link(aside, path)
                 placed.append(path)
-    except BaseException:
+    except BaseException:  # Ctrl-C too; it goes on, and nothing half of it stays
         _remove(placed)
         raise
 

@@ -127,7 +127,7 @@ def _made(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
-    except BaseException:
+    except BaseException:  # Ctrl-C too; it goes on, and no empty folder stays
         for each in missing:
             with suppress(OSError):
                 each.rmdir()
