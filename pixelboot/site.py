@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from pixelboot.boot.settings import BootSettings
 from pixelboot.config import build, override, section, setting, switch, text
-from pixelboot.dhcp.settings import DhcpSettings
+from pixelboot.dhcp.settings.dhcp import DhcpSettings
 from pixelboot.http.settings import HttpSettings
 from pixelboot.library.settings import ContainersSettings
 from pixelboot.malformed import Malformed

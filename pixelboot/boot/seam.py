@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final, Protocol
 
-from pixelboot.boot.arguments import COMMAND_LINE_LIMIT, unpassable
+from pixelboot.boot.ipxe.arguments import COMMAND_LINE_LIMIT, unpassable
 from pixelboot.malformed import Malformed
 
 NAME_LIMIT, DESCRIPTION_LIMIT = 100, 300

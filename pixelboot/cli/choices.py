@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from pixelboot.boot.menu import LOCAL, SHELL, make_menu
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, make_menu
 from pixelboot.boot.seam import ChoiceFailed, Choices, ContainerSettings, checked_id, said
 from pixelboot.cli import channel
 from pixelboot.library.catalog import identify

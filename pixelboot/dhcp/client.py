@@ -7,8 +7,8 @@ import struct
 
 from pixelboot.boot.architecture import Architecture, first_supported
 from pixelboot.boot.machine import Firmware, Machine
-from pixelboot.dhcp.options import Option
-from pixelboot.dhcp.wire import Message
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import Message
 from pixelboot.malformed import Malformed
 
 _MEANINGLESS = (bytes(16), b"\xff" * 16)

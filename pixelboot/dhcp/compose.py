@@ -7,8 +7,8 @@ from ipaddress import IPv4Address
 
 from pixelboot.boot.machine import Firmware
 from pixelboot.dhcp.exchange import Exchange
-from pixelboot.dhcp.options import Option, encoded_size
-from pixelboot.dhcp.wire import Message, MessageType, Op
+from pixelboot.dhcp.message.options import Option, encoded_size
+from pixelboot.dhcp.message.wire import Message, MessageType, Op
 
 NOWHERE = IPv4Address(0)
 

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Assignment
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.dhcp.wire import Message
+from pixelboot.dhcp.message.wire import Message
 from pixelboot.outcome import Outcome
 
 

@@ -13,9 +13,10 @@ from twisted.python.failure import Failure
 from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Policy
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.dhcp import client, wire
+from pixelboot.dhcp import client
 from pixelboot.dhcp.exchange import Answer, Exchange
-from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.options import Option
 from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Strayed
 from pixelboot.malformed import Malformed
 from pixelboot.outcome import Outcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.dhcp.wire import BROADCAST, CLIENT_PORT, SERVER_PORT, Message, MessageType
+from pixelboot.dhcp.message.wire import BROADCAST, CLIENT_PORT, SERVER_PORT, Message, MessageType
 
 _EVERYBODY = IPv4Address("255.255.255.255")
 

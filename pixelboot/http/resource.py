@@ -27,7 +27,7 @@ from twisted.web import server
 from twisted.web.resource import Resource
 
 from pixelboot import __version__
-from pixelboot.boot.script import boot_script
+from pixelboot.boot.ipxe.script import boot_script
 from pixelboot.boot.seam import Choices
 from pixelboot.container.table import Role
 from pixelboot.http.channel import BootRequest

@@ -18,8 +18,8 @@ from itertools import chain, pairwise
 from typing import Generic, TypeVar
 from urllib.parse import quote
 
-from pixelboot.boot.menu import Entry, make_entry, make_menu
-from pixelboot.boot.script import menu_frame, obstacle, write_entry
+from pixelboot.boot.ipxe.menu import Entry, make_entry, make_menu
+from pixelboot.boot.ipxe.script import menu_frame, obstacle, write_entry
 from pixelboot.boot.seam import Choices, ContainerSettings, said
 from pixelboot.library.catalog import Container
 from pixelboot.payload import Payload, RopePayload

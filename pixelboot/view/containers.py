@@ -8,8 +8,8 @@ from urllib.parse import unquote
 
 from twisted.web.server import Request
 
-from pixelboot.boot.menu import LOCAL, SHELL, make_entry, make_menu
-from pixelboot.boot.script import obstacle
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, make_entry, make_menu
+from pixelboot.boot.ipxe.script import obstacle
 from pixelboot.boot.seam import Choices, ContainerStore, checked_id, said
 from pixelboot.http.resource import PATIENCE, Library
 from pixelboot.http.shown import Shown, described

@@ -13,14 +13,15 @@ from pixelboot.boot.machine import Machine
 from pixelboot.boot.memory import Memory
 from pixelboot.boot.policy import Assignment, Policy
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.dhcp import client, wire
+from pixelboot.dhcp import client
 from pixelboot.dhcp.exchange import Exchange
-from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.proxy.protocol import ProxyProtocol
 from pixelboot.dhcp.server.compose import Scope
 from pixelboot.dhcp.server.protocol import DhcpProtocol
-from pixelboot.dhcp.settings import SubnetSettings
-from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.leases.lease import Lease
 from pixelboot.leases.memory import MemoryLeases
 from pixelboot.leases.seam import LeaseStore

@@ -8,7 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.architecture import Architecture
 from pixelboot.boot.machine import Firmware, Machine
-from pixelboot.dhcp import client, wire
+from pixelboot.dhcp import client
+from pixelboot.dhcp.message import wire
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.leases.lease import IDENTITY_LIMIT
 from pixelboot.malformed import Malformed

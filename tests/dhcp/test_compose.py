@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.policy import Assignment
-from pixelboot.dhcp import wire
 from pixelboot.dhcp.compose import Options, add_boot_server, reply
-from pixelboot.dhcp.options import Option
-from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import Message, MessageType
 from tests.dhcp.lan import RELAY, SERVER, discover, exchange
 
 PXE = {60: b"PXEClient:Arch:00007:UNDI:003000"}

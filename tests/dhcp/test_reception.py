@@ -10,10 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Assignment
 from pixelboot.datagram import Destination
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import MessageType
 from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Strayed
 from pixelboot.dhcp.reception import MOST_AT_ONCE
-from pixelboot.dhcp.wire import MessageType
 from pixelboot.leases.seam import StoreFailed
 from tests.dhcp import captures
 from tests.dhcp.lan import (

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.datagram import Destination
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.route import back, destination
-from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.hwaddr import HardwareAddress
 from tests.dhcp.lan import EVERYBODY, NOWHERE, RELAY, SECOND, SERVER, address, arrival, say
 

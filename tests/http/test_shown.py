@@ -10,8 +10,8 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.menu import make_entry, make_menu
-from pixelboot.boot.script import menu_frame, obstacle, write_entry
+from pixelboot.boot.ipxe.menu import make_entry, make_menu
+from pixelboot.boot.ipxe.script import menu_frame, obstacle, write_entry
 from pixelboot.boot.seam import Choices, ContainerSettings
 from pixelboot.http import shown as shown_module
 from pixelboot.http.shown import LEAF, Shown, described

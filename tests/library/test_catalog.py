@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.menu import LOCAL, SHELL
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL
 from pixelboot.library.catalog import RESERVED, Container, distrust, identify
 from pixelboot.library.decoding.finding import Finding, FoundPart
 from pixelboot.library.folder.look import Seen, Stamp

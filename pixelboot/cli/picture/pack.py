@@ -9,8 +9,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from pixelboot.boot.menu import Entry
-from pixelboot.boot.script import obstacle
+from pixelboot.boot.ipxe.menu import Entry
+from pixelboot.boot.ipxe.script import obstacle
 from pixelboot.cli.picture.aside import STANDARD, refuse_existing, written_aside, written_to_standard_output
 from pixelboot.cli.picture.ending import taken_back
 from pixelboot.cli.picture.key import private_key

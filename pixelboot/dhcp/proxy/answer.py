@@ -25,9 +25,9 @@ from pixelboot.boot.settings import of_a_machine
 from pixelboot.dhcp import client, route
 from pixelboot.dhcp.compose import NOWHERE, Options, add_boot_file, add_boot_server, add_uuid, reply
 from pixelboot.dhcp.exchange import Answer, Exchange
-from pixelboot.dhcp.options import Option, PxeOption, decode, encode
+from pixelboot.dhcp.message.options import Option, PxeOption, decode, encode
+from pixelboot.dhcp.message.wire import SERVER_PORT, Message, MessageType
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
-from pixelboot.dhcp.wire import SERVER_PORT, Message, MessageType
 from pixelboot.malformed import Malformed
 
 _THE_ONE_THAT_ANSWERS = bytes(4)

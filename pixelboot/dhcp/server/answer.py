@@ -21,11 +21,11 @@ from ipaddress import IPv4Address
 
 from pixelboot.dhcp import route
 from pixelboot.dhcp.exchange import Answer, Exchange
-from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Bound, Declined, Exhausted, Ignored, Informed, Offered, Refused, Released
 from pixelboot.dhcp.server import compose
 from pixelboot.dhcp.server.compose import Scope
-from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.leases.lease import Lease
 from pixelboot.leases.seam import Refusal
 from pixelboot.outcome import Outcome

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 from pixelboot.boot.machine import Firmware
 from pixelboot.dhcp.compose import NOWHERE, Options, add_boot_file, add_boot_server, add_uuid, copy, reply
 from pixelboot.dhcp.exchange import Exchange
-from pixelboot.dhcp.options import IpxeOption, Option, encode
-from pixelboot.dhcp.settings import SubnetSettings
-from pixelboot.dhcp.wire import BROADCAST, Message, MessageType
+from pixelboot.dhcp.message.options import IpxeOption, Option, encode
+from pixelboot.dhcp.message.wire import BROADCAST, Message, MessageType
+from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.leases.lease import Pool
 
 _HTTP_CLIENT = b"HTTPClient"

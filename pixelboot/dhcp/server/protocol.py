@@ -38,7 +38,7 @@ class DhcpProtocol:
         offer_time: float,
         decline_time: float,
     ) -> None:
-        """`offer_time` and `decline_time` as in `pixelboot.dhcp.settings.DhcpSettings`, in seconds."""
+        """`offer_time` and `decline_time` as in `pixelboot.dhcp.settings.dhcp.DhcpSettings`, in seconds."""
         self._scope = scope
         self._store = store
         self._memory = memory

@@ -8,9 +8,9 @@ from ipaddress import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.datagram import Arrival
+from pixelboot.dhcp.message.wire import Message
 from pixelboot.dhcp.outcomes import Ignored
 from pixelboot.dhcp.proxy.protocol import ProxyProtocol
-from pixelboot.dhcp.wire import Message
 from tests.dhcp.lan import NOWHERE, PROXY_PORT, RELAY, address, arrival, discover, say
 from tests.dhcp.proxy.test_answer import AT_4011, BY_RELAY, REQUEST, UEFI, lan
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.policy import Assignment
-from pixelboot.dhcp import wire
-from pixelboot.dhcp.options import decode
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.options import decode
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
 from pixelboot.dhcp.proxy.answer import boot_item
-from pixelboot.dhcp.wire import Message, MessageType
 from tests.dhcp import captures
 from tests.dhcp.lan import (
     EVERYBODY,

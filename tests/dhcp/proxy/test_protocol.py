@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.policy import BootPolicy
 from pixelboot.boot.settings import BootSettings, LoaderSettings
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import MessageType
 from pixelboot.dhcp.outcomes import Proxied
-from pixelboot.dhcp.wire import MessageType
 from pixelboot.hwaddr import HardwareAddress
 from tests.dhcp import captures
 from tests.dhcp.lan import NOWHERE, PROXY_PORT, SERVER, ProxyLan, address, arrival, discover, say

@@ -11,11 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.memory import Memory
 from pixelboot.boot.policy import Assignment
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import MessageType
 from pixelboot.dhcp.outcomes import Deaf, Overheard, Proxied
 from pixelboot.dhcp.proxy.protocol import ProxyProtocol
 from pixelboot.dhcp.proxy.service import LOOK, ProxyService
-from pixelboot.dhcp.wire import MessageType
 from pixelboot.outcome import Outcome
 from pixelboot.udp.interfaces import interfaces
 from pixelboot.udp.port import UdpPort, open_socket

@@ -7,11 +7,11 @@ from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp import wire
-from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import MAXIMUM_SIZE, MessageType
 from pixelboot.dhcp.outcomes import Declined, Dropped, Exhausted, Ignored, Strayed
 from pixelboot.dhcp.server.protocol import MOST_DECLINES
-from pixelboot.dhcp.wire import MAXIMUM_SIZE, MessageType
 from tests.dhcp.lan import DECLINE_TIME, SECOND, SERVER, SUBNET, Lan, address, discover, renew, say, select
 
 ELSEWHERE = IPv4Address("192.168.5.1")

@@ -7,7 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Bound, Declined, Exhausted, Ignored, Informed, Offered, Refused, Released
 from pixelboot.dhcp.server.answer import (
     Bind,
@@ -21,8 +22,7 @@ from pixelboot.dhcp.server.answer import (
     answer,
     ask,
 )
-from pixelboot.dhcp.settings import SubnetSettings
-from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.leases.lease import State
 from tests.dhcp.lan import (
     DECLINE_TIME,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.machine import Firmware
-from pixelboot.dhcp import options, wire
+from pixelboot.dhcp.message import options, wire
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.server import compose
-from pixelboot.dhcp.wire import Message, MessageType
 from tests.dhcp import captures
 from tests.dhcp.lan import (
     NOWHERE,

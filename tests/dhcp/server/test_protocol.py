@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.boot.machine import Machine
 from pixelboot.boot.policy import Assignment, BootPolicy
 from pixelboot.boot.settings import BootSettings, LoaderSettings
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Bound, Declined, Failed, NotStored, Released
-from pixelboot.dhcp.settings import SubnetSettings
-from pixelboot.dhcp.wire import Message, MessageType
+from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.leases.lease import State
 from pixelboot.leases.seam import StoreFailed

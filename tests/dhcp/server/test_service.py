@@ -13,10 +13,10 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp import wire
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Deaf, Ignored, NotSent
 from pixelboot.dhcp.server.service import EXPIRY, DhcpService, OpenStore
-from pixelboot.dhcp.wire import Message, MessageType
 from pixelboot.leases.lease import Lease, State
 from pixelboot.leases.seam import StoreFailed
 from pixelboot.udp.interfaces import interfaces

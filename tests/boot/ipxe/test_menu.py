@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.boot.menu`."""
+"""Tests of `pixelboot.boot.ipxe.menu`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu, make_entry, make_menu
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu, make_entry, make_menu
 from pixelboot.boot.seam import PLAIN, ContainerSettings
 
 

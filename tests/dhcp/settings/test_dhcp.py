@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import ConfigError, build, dump
-from pixelboot.dhcp.settings import DhcpSettings, SubnetSettings
+from pixelboot.dhcp.settings.dhcp import DhcpSettings, SubnetSettings
 
 NETWORK = 'mode = "server"\n[[subnet]]\nnetwork = "10.77.0.0/24"\n'
 GOOD = NETWORK + 'pool = ["10.77.0.100-10.77.0.199"]\n'

@@ -23,8 +23,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from pixelboot.boot.arguments import TERMINATORS, unpassable
-from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu
+from pixelboot.boot.ipxe.arguments import TERMINATORS, unpassable
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu
 from pixelboot.hwaddr import HardwareAddress
 
 LONGEST_TIMEOUT = 4_194_000

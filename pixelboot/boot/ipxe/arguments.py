@@ -1,4 +1,4 @@
-"""Which kernel command lines iPXE passes on as they are; how it reads a line stands in `pixelboot.boot.script`."""
+"""Which kernel command lines iPXE passes on as they are; how it reads a line stands in `pixelboot.boot.ipxe.script`."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Tests of `pixelboot.boot.arguments`; that what is passed arrives is tested with the script (`test_script`)."""
+"""Tests of `pixelboot.boot.ipxe.arguments`; that what is passed arrives is tested with the script (`test_script`)."""
 
 from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.arguments import COMMAND_LINE_LIMIT, unpassable
+from pixelboot.boot.ipxe.arguments import COMMAND_LINE_LIMIT, unpassable
 
 
 class UnpassableTests(SynchronousTestCase):

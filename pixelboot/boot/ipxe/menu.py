@@ -1,7 +1,7 @@
 """What a machine's menu offers, before anybody has said in which boot loader's language.
 
 Pure: each container, with what the operator says of it, makes an `Entry` or none; which of them boots by itself, and
-when, is a `Menu`; `pixelboot.boot.script` writes both down for iPXE.
+when, is a `Menu`; `pixelboot.boot.ipxe.script` writes both down for iPXE.
 """
 
 from __future__ import annotations

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from pixelboot.dhcp import options as tlv
-from pixelboot.dhcp.options import Option
+from pixelboot.dhcp.message import options as tlv
+from pixelboot.dhcp.message.options import Option
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.malformed import Malformed
 

@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.boot.script`: the scripts are read again by the rules that iPXE reads them by."""
+"""Tests of `pixelboot.boot.ipxe.script`: the scripts are read again by the rules that iPXE reads them by."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.arguments import COMMAND_LINE_LIMIT
-from pixelboot.boot.menu import LOCAL, SHELL, Entry, Menu
-from pixelboot.boot.script import TITLE_LIMIT, boot_script, menu_frame, obstacle, shown, write_entry
+from pixelboot.boot.ipxe.arguments import COMMAND_LINE_LIMIT
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu
+from pixelboot.boot.ipxe.script import TITLE_LIMIT, boot_script, menu_frame, obstacle, shown, write_entry
 from pixelboot.hwaddr import HardwareAddress
 
 OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}"}
@@ -202,7 +202,7 @@ class ObstacleTests(SynchronousTestCase):
     """Which command lines arrive as they are."""
 
     def test_the_whole_line_counts(self) -> None:
-        """What stands in front of it as well; the rules are those of `pixelboot.boot.arguments`."""
+        """What stands in front of it as well; the rules are those of `pixelboot.boot.ipxe.arguments`."""
         most = COMMAND_LINE_LIMIT - len("initrd=initrd ")
         for entry, reason in (
             (replace(DEMO, cmdline="x" * most), None),

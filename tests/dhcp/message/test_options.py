@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp.options import decode, encode, encoded_size
+from pixelboot.dhcp.message.options import decode, encode, encoded_size
 from pixelboot.malformed import Malformed
 from tests.dhcp import captures
 

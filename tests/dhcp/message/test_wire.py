@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp.options import Option
-from pixelboot.dhcp.wire import Message, MessageType, decode, encode
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.wire import Message, MessageType, decode, encode
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.malformed import Malformed
 from tests.dhcp import captures

@@ -1,0 +1,1 @@
+"""What iPXE is given to run: scripts and menus."""

@@ -1,0 +1,1 @@
+"""The DHCP message: octets, options, and what the options say."""

@@ -1,0 +1,1 @@
+"""The site as DHCP sees it: links, subnets, hosts and classes, and what of them concerns one request."""
