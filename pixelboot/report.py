@@ -7,16 +7,24 @@ the lines is made a little later, for all that came together, so that a burst of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import groupby
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatTime, globalLogPublisher
 
 from pixelboot.outcome import Outcome
 
 DELAY = 0.1
 """Seconds that a line may wait for others to be written with it."""
+
+FULL = 100
+"""Lines that wait no longer: a longer batch would hold up the datagrams that come in meanwhile."""
+
+SINGLY = 25
+"""Lines of one batch that are events of their own.  Of more, every run of healthy ones is one event, whose text has a
+line an outcome: an event of Twisted's costs 28 µs, a line of such a text 3."""
 
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warn": LogLevel.warn, "error": LogLevel.error}
 
@@ -54,6 +62,8 @@ class Report:
         self._waiting.append((self._wall(), outcome))
         if self._call is None:
             self._call = self._clock.callLater(DELAY, self.flush)
+        elif len(self._waiting) == FULL:
+            self._call.reset(0)
 
     def flush(self) -> None:
         """Write every line that waits; called by the clock."""
@@ -61,8 +71,16 @@ class Report:
             self._call.cancel()
         self._call = None
         waiting, self._waiting = self._waiting, []
-        for at, outcome in waiting:
-            self._write(at, outcome)
+        if len(waiting) <= SINGLY:
+            for at, outcome in waiting:
+                self._write(at, outcome)
+            return
+        for alike, run in groupby(waiting, _may_be_together):
+            if alike:
+                self._say_together(run)
+            else:
+                for at, outcome in run:
+                    self._write(at, outcome)
 
     def close(self) -> None:
         """Write every line that waits, and tell of those that were held back; called when the server stops."""
@@ -95,16 +113,35 @@ class Report:
             more = f" (and {resting.held - 1} more like it)" if resting.held > 1 else ""
             self._say(*resting.last, more)
 
+    def _say_together(self, run: Iterable[tuple[float, Outcome]]) -> None:
+        """Write many lines as one event; each but the first begins with its own time and system, as Twisted's do."""
+        (at, outcome), *others = run
+        lines = [outcome.summary()]
+        stamped, stamp = None, ""
+        for when, each in others:
+            if int(when) != stamped:
+                stamped, stamp = int(when), formatTime(when)
+            lines.append(f"{stamp} [pixelboot.{each.service}#info] {each.summary()}")
+        self._observer(_event(at, LogLevel.info, outcome.service, "\n".join(lines)))
+
     def _say(self, at: float, outcome: Outcome, more: str = "") -> None:
-        self._observer(
-            {
-                "log_time": at,
-                "log_level": _LEVELS[outcome.severity],
-                "log_namespace": f"pixelboot.{outcome.service}",
-                "log_format": "{line}",
-                "line": outcome.summary() + more,
-            }
-        )
+        self._observer(_event(at, _LEVELS[outcome.severity], outcome.service, outcome.summary() + more))
+
+
+def _event(at: float, level: object, service: str, line: str) -> LogEvent:
+    return {
+        "log_time": at,
+        "log_level": level,
+        "log_namespace": f"pixelboot.{service}",
+        "log_format": "{line}",
+        "line": line,
+    }
+
+
+def _may_be_together(waiting: tuple[float, Outcome]) -> bool:
+    """Whether an outcome's line may share an event with others."""
+    outcome = waiting[1]
+    return outcome.severity == "info" and not outcome.rest
 
 
 @dataclass(slots=True)

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from twisted.internet.task import Clock
-from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
+from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent, formatTime
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from pixelboot.outcome import Outcome, Severity
-from pixelboot.report import DELAY, Report
+from pixelboot.report import DELAY, FULL, SINGLY, Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,3 +198,44 @@ class ReportTests(SynchronousTestCase):
         self.report = Report(self.clock, self.wall.seconds, self.book, verbose=True)
         self.assertEqual(self.tell(Creak("x")), ["x sailed"])
         self.assertEqual([self.tell(Leaked("x")) for _ in range(3)], [["x sailed"]] * 3)
+
+
+class CrowdTests(SynchronousTestCase):
+    """What is written when a thousand machines come at once."""
+
+    def setUp(self) -> None:
+        self.clock, self.book = Clock(), Book()
+        self.report = Report(self.clock, lambda: 1_000_000.5, self.book)
+
+    def test_few_are_events_of_their_own(self) -> None:
+        """Up to `SINGLY` lines nothing is put together."""
+        for number in range(SINGLY):
+            self.report(Sailed(f"ship {number}"))
+        self.clock.advance(DELAY)
+        self.assertEqual(
+            [formatEvent(event) for event in self.book.events], [f"ship {n} sailed" for n in range(SINGLY)]
+        )
+
+    def test_many_share_an_event(self) -> None:
+        """Each has a line with its time and its system; whatever is no good news has an event of its own, in order."""
+        for number in range(SINGLY):
+            self.report(Sailed(f"ship {number}"))
+        self.report(Leaked("old ship"))
+        self.report(Sailed("last ship"))
+        self.clock.advance(DELAY)
+        first, second, third = self.book.events
+        lines = formatEvent(first).splitlines()
+        stamp = formatTime(1_000_000.5)
+        self.assertEqual(lines[:2], ["ship 0 sailed", f"{stamp} [pixelboot.navy#info] ship 1 sailed"])
+        self.assertEqual(len(lines), SINGLY)
+        self.assertEqual((formatEvent(second), second["log_level"]), ("old ship sailed", LogLevel.warn))
+        self.assertEqual(formatEvent(third), "last ship sailed")
+        self.assertEqual(self.report.counts["navy.Sailed"], SINGLY + 1)
+
+    def test_a_full_batch_does_not_wait(self) -> None:
+        """So that no batch takes long to write."""
+        for number in range(FULL):
+            self.report(Sailed(f"ship {number}"))
+        self.assertEqual(self.book.events, [])
+        self.clock.advance(0)
+        self.assertEqual(len(formatEvent(self.book.events[0]).splitlines()), FULL)
