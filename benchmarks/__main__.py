@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import boot_time, catalogue, containers, offers
+from benchmarks.dhcp import run as dhcp
 
 if __name__ == "__main__":
     sys.exit(
@@ -13,6 +14,7 @@ if __name__ == "__main__":
                 containers.main(["--check"]),
                 catalogue.main(["--check"]),
                 offers.main(["--check"]),
+                dhcp.main(["--check"]),
                 boot_time.main([]),
                 boot_time.main(["--firmware", "uefi"]),
             ]

@@ -60,9 +60,9 @@ def boot(network: Network, tap: str, firmware: Firmware, sha256: str) -> dict[st
 
     :raises LabError: if it does not boot, or not what it should.
     """
-    capture = Capture(network, "boot")
+    capture = Capture(network.segment, "boot")
     wall = time.time() - time.monotonic()
-    with qemu.power_on(network, qemu.identity(1), firmware, tap=tap) as machine:
+    with qemu.power_on(network.segment, qemu.identity(1), firmware, tap=tap) as machine:
         marker = machine.wait_for(qemu.MARKER_LINE, _TIMEOUT)
         if marker[1] != sha256:
             raise LabError(f"the machine booted other octets: {marker[1]}")
@@ -105,7 +105,7 @@ def measure(runs: int, firmware: Firmware) -> dict[str, list[dict[str, float]]]:
     """The times of `runs` boots of such a machine from each server, in the order they were made."""
     with Network() as network, router_advertisement.answering(network.server, BRIDGE):
         packed = container.pack(network.folder / "containers")
-        tap = qemu.plug(network, firmware)
+        tap = qemu.plug(network.segment, firmware)
         pixelboot = PixelbootServer(network, packed.path.parent)
         with pixelboot.start():
             part = f"/containers/{container.ID}"

@@ -95,7 +95,7 @@ def _demonstrate(network: Network, firmware: Firmware, is_proxy: bool) -> int:
         machine = qemu.identity(1)
         _say(f"Power on: a machine with an empty disk, {machine.hwaddr}")
         _say(f"  It has {firmware.told}.\n")
-        powered = stack.enter_context(qemu.power_on(network, machine, firmware, timeline.add))
+        powered = stack.enter_context(qemu.power_on(network.segment, machine, firmware, timeline.add))
         marker = _follow(timeline, powered, serving)
     return _verdict(packed, marker, powered)
 

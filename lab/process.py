@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
@@ -198,13 +199,21 @@ def wait_until(condition: Callable[[], bool], timeout: float, what: str, every: 
         time.sleep(every)
 
 
-def run(*argv: str, timeout: float = 30.0) -> str:
-    """Run a program to its end and return its standard output.
+def run(*argv: str, timeout: float = 30.0, folder: Path = CHECKOUT, env: Mapping[str, str] | None = None) -> str:
+    """Run a program to its end, in a folder and with `env` added to the environment; return its standard output.
 
     :raises LabError: if it cannot be started, fails, or takes longer than `timeout` seconds.
     """
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=timeout, check=False, cwd=CHECKOUT)
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=folder,
+            env={**os.environ, **(env or {})},
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise LabError(f"{' '.join(argv)}: {error}") from error
     if done.returncode != 0:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
 from pixelboot.hwaddr import HardwareAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """The circumstances of one received datagram."""
 
     interface: str
@@ -33,9 +32,11 @@ class Arrival:
     to_everybody: bool = False
     """Whether it was sent to a broadcast or multicast address, not to ours alone."""
 
+    addresses: tuple[IPv4Address, ...] = ()
+    """All addresses of ours on that interface, the primary one first; none where the port belongs to no interface."""
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+
+class Destination(NamedTuple):
     """The way one datagram shall take."""
 
     address: IPv4Address

@@ -7,9 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from pixelboot.boot.hosts import settled
 from pixelboot.boot.settings import BootSettings
-from pixelboot.config import build, override, section, setting, switch, text
+from pixelboot.config import build, override, section, setting, switch, tables, text
+from pixelboot.dhcp.settings import fit
 from pixelboot.dhcp.settings.dhcp import DhcpSettings
+from pixelboot.dhcp.settings.host import HostSettings
 from pixelboot.http.settings import HttpSettings
 from pixelboot.library.settings import ContainersSettings
 from pixelboot.malformed import Malformed
@@ -47,6 +50,7 @@ class Site:
     tftp: TftpSettings = setting(section(TftpSettings), help="Loaders.")
     http: HttpSettings = setting(section(HttpSettings), help="Scripts, kernels, pictures.")
     containers: ContainersSettings = setting(section(ContainersSettings), help="Pictures, and what is decoded of them.")
+    host: tuple[HostSettings, ...] = setting(tables(HostSettings), (), help="Machines of which something is known.")
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -75,6 +79,8 @@ def load(file: str | None, words: Mapping[tuple[str, ...], str], environ: Mappin
 def read(document: Mapping[str, object]) -> Site:
     """The settings of a parsed TOML document; raises as `load` does."""
     site = build(Site, document)
+    fit.hosts(site.dhcp, site.host)
+    settled(site.host)
     # What runs the server may change its folder after this.
     roots = tuple(os.path.abspath(root) for root in site.http.root)
     tftp_root = os.path.abspath(site.tftp.root) if site.tftp.root else ""

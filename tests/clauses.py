@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -26,9 +26,12 @@ def rows(page: str) -> Iterator[tuple[str, str, list[str]]]:
 
 
 def documented(folder: Path) -> dict[str, set[str]]:
-    """Every test below a folder, by the name that the manual gives it, and the clauses in its name and docstring."""
+    """Every test below a folder, by the name that the manual gives it, and the clauses in its name and docstring.
+
+    A suite that several implementations pass is in a module of another name than ``test_…``.
+    """
     found: dict[str, set[str]] = {}
-    for path in folder.rglob("test_*.py"):
+    for path in folder.rglob("*.py"):
         module = ".".join((*path.relative_to(folder).parent.parts, path.stem.removeprefix("test_")))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
@@ -46,6 +49,9 @@ class Coverage(SynchronousTestCase):
     folder: Path
     """Where the tests are."""
 
+    others: Sequence[Path] = ()
+    """Further folders with such tests; the page calls these by the folder's name, too: ``firmware.frames.test_…``."""
+
     last: Mapping[str, int]
     """The letters of the clauses, in the order of the page, and the last number of each."""
 
@@ -53,6 +59,8 @@ class Coverage(SynchronousTestCase):
         """Read both."""
         self.rows = list(rows(self.page))
         self.tests = documented(self.folder)
+        for other in self.others:
+            self.tests |= {f"{other.name}.{name}": clauses for name, clauses in documented(other).items()}
 
     def test_every_clause_has_a_row(self) -> None:
         """All in their order, none twice."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError, replace
 from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,10 +17,14 @@ class ValueTests(SynchronousTestCase):
 
     def test_values(self) -> None:
         """Equal fields are equal values and one key; nothing changes them afterwards."""
-        for value in (ARRIVAL, DESTINATION):
-            self.assertEqual(len({value, replace(value)}), 1)
-            self.assertRaises(FrozenInstanceError, setattr, value, "interface", "eno2")
+        for value, other in ((ARRIVAL, ARRIVAL._replace(port=4011)), (DESTINATION, DESTINATION._replace(port=67))):
+            self.assertEqual(len({value, value._replace(), other}), 2)
+            self.assertRaises(AttributeError, setattr, value, "interface", "eno2")
 
     def test_answers_arp(self) -> None:
         """Unless a link address is given, the destination is reached as the system reaches anybody."""
         self.assertIsNone(DESTINATION.hwaddr)
+
+    def test_addresses(self) -> None:
+        """A port that belongs to no interface tells none."""
+        self.assertEqual(ARRIVAL.addresses, ())

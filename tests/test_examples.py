@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import declared
+from pixelboot.dhcp.network.network import Network
 from pixelboot.site import Site, load
 from pixelboot.tap.options import Options
 
@@ -25,6 +26,22 @@ class ExampleTests(SynchronousTestCase):
         text = (EXAMPLES / "site.toml").read_text(encoding="utf-8")
         for subject in {setting.path[0] for setting in declared(Site)}:
             self.assertRegex(text, rf"(?m)^(\[{subject}\]$|{subject} = )")
+
+    def test_campus(self) -> None:
+        """A site of many networks can be used, and shows every way to put subnets together."""
+        site = load(str(EXAMPLES / "campus.toml"), {}, {})
+        network = Network(site.dhcp, site.host)
+        links = {link.name: (link.mode, len(link.subnets)) for link in network.links}
+        self.assertEqual(
+            links,
+            {
+                "10.10.0.0/24": ("server", 1),
+                "offices": ("server", 2),
+                "10.30.0.0/22": ("server", 2),
+                "10.40.0.0/16": ("proxy", 1),
+            },
+        )
+        self.assertEqual(([each.name for each in site.dhcp.classes], len(site.host)), (["phones", "lab", "arm"], 4))
 
     def test_service(self) -> None:
         """The unit's command line is one that the server takes, and its state folder is that of the settings file."""

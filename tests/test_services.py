@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import runpy
 import socket
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.application.service import IService, MultiService
 from twisted.internet import reactor as _reactor
+from twisted.internet.task import deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import TestCase
 
 from pixelboot import services
 from pixelboot.config import ConfigError
 from pixelboot.malformed import Malformed
+from pixelboot.state.hosts import FILE_NAME, HostsFile
 from pixelboot.tap.server import Server
 from tests.dhcp.captures import EDK2_DISCOVER
 from tests.running import command, folder_for, free_udp_port, get, is_free
@@ -79,6 +83,44 @@ class ServicesTests(TestCase):
         self.assertEqual(socket.inet_ntoa(reply[20:24]), "127.0.0.7")
         self.assertEqual(reply[108:236].rstrip(b"\0"), b"mine.efi")
 
+    async def test_dhcp_obeys_what_was_chosen(self) -> None:
+        """DHCP alone: a machine loads what was chosen for it in the whole pixelboot that had this state folder."""
+        self.state.mkdir()
+        HostsFile.open(str(self.state / FILE_NAME), {}).change("52:54:00:77:00:01", {"loader": "chosen.efi"})
+        other = free_udp_port()
+        settings = {"interface": "lo", "port": free_udp_port(), "proxy_port": other}
+        boot = {"tftp_server": "127.0.0.7", "loaders": {"uefi-x64": "usual.efi"}}
+        hosts = [{"mac": "52:54:00:77:00:02", "loader": "settled.efi"}]
+        document = {**self.settings(dhcp=settings, boot=boot), "host": hosts}
+        self.run_in_program(services.dhcp(reactor, document))
+        for last, loader in ((1, b"chosen.efi"), (2, b"settled.efi"), (3, b"usual.efi")):
+            octets = bytearray(request_on_4011(EDK2_DISCOVER))
+            octets[28:34] = bytes.fromhex(f"52540077000{last}")
+            reply = await deferToThread(ask, bytes(octets), other)
+            self.assertEqual(reply[108:236].rstrip(b"\0"), loader)
+
+    async def test_addresses(self) -> None:
+        """An address server that comes and goes leaves nothing behind in the program: no file, no port, no process."""
+        port, other = free_udp_port(), free_udp_port()
+        subnet = {"network": "127.0.0.0/24", "pool": ["127.0.0.100-127.0.0.199"]}
+        dhcp = {"mode": "server", "interface": "lo", "port": port, "proxy_port": other, "subnet": [subnet]}
+        left: list[int] = []
+        for _ in range(2):
+            service = services.dhcp(reactor, self.settings(dhcp=dhcp))
+            self.run_in_program(service)
+            part = cast("Any", service.getServiceNamed("dhcp"))
+            while part.store is None:
+                await deferLater(reactor, 0.01)
+            reply = await deferToThread(ask, request_on_4011(EDK2_DISCOVER), other)
+            self.assertEqual(socket.inet_ntoa(reply[20:24]), "127.0.0.1")
+            await cast("Any", service.disownServiceParent())
+            await deferLater(reactor, 0)
+            self.assertTrue(is_free(port, socket.SOCK_DGRAM) and is_free(other, socket.SOCK_DGRAM))
+            self.assertEqual(Path("/proc/thread-self/children").read_text(), "")
+            left.append(len(os.listdir("/proc/self/fd")))
+        self.assertEqual(left, left[:1] * 2)
+        self.assertTrue(self.program.running)
+
     async def test_http(self) -> None:
         """Its port is the one that the system gave, if the settings leave that open."""
         http = {"listen": "tcp:0:interface=127.0.0.1"}
@@ -113,6 +155,15 @@ class ServicesTests(TestCase):
             ):
                 error = self.assertRaises(kind, services.tftp, reactor, self.settings(**settings))
                 self.assertTrue(str(error).startswith(told), f"{error} does not start with {told}")
+            free = free_udp_port()
+            dhcp = {"interface": "lo", "port": free, "proxy_port": port}
+            error = self.assertRaises(ConfigError, services.dhcp, reactor, self.settings(dhcp=dhcp))
+            self.assertEqual(
+                str(error),
+                f"dhcp.proxy_port = {port}: cannot be bound on lo: Address already in use "
+                "(another server runs on this machine)",
+            )
+            self.assertTrue(is_free(free, socket.SOCK_DGRAM))
 
     async def test_the_example(self) -> None:
         """The program in the manual makes a service that runs; only its folders and port are others here."""

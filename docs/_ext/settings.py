@@ -1,4 +1,4 @@
-"""The directive ``settings``: tables of all settings, made from their declarations."""
+"""The directives ``settings`` and ``dhcp-options``: tables of all settings and of the options that they can name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from pixelboot.config import Declared, arrays, declared
+from pixelboot.dhcp.message.names import OPTIONS
 from pixelboot.site import Site
 
+OPTIONS_HEADER = ("Code", "Name", "Value")
 HEADER = ("Key", "Option of ``twistd pixelboot``", "Default", "Allowed", "Meaning")
 
 
@@ -25,6 +27,36 @@ class Settings(SphinxDirective):
         """The sections."""
         self.env.note_reread()  # The declarations may have changed where the text has not.
         return self.parse_text_to_nodes("\n".join(reference()), allow_section_headings=True)
+
+
+class DhcpOptions(SphinxDirective):
+    """Takes nothing; a table of the DHCP options that have a name."""
+
+    def run(self) -> list[nodes.Node]:
+        """The table."""
+        self.env.note_reread()
+        return self.parse_text_to_nodes("\n".join(options()))
+
+
+def options() -> Iterator[str]:
+    """The lines of the table of DHCP options; those that nobody may configure say why."""
+    yield from [".. list-table::", "   :header-rows: 1", "   :class: options", ""]
+    rows = [
+        (
+            str(code),
+            f"``{known.name}``",
+            quoted(known.kind.allowed if not known.reserved else f"not here: {known.reserved}"),
+        )
+        for code, known in sorted(OPTIONS.items())
+    ]
+    for cells in [OPTIONS_HEADER, *rows]:
+        yield from (f"   {'  ' if number else '* '}- {cell}" for number, cell in enumerate(cells))
+    yield ""
+
+
+def quoted(allowed: str) -> str:
+    """What is allowed, with literals for what stands in quotes: else the quotes would be made curly."""
+    return re.sub('"[^"]*"', r"``\g<0>``", allowed)
 
 
 def reference() -> Iterator[str]:
@@ -55,12 +87,12 @@ def table(settings: Iterable[Declared], *, options: bool) -> Iterator[str]:
 def row(setting: Declared) -> tuple[str, ...]:
     """The cells of one setting."""
     default = "must be given" if setting.required else f"``{json.dumps(setting.default, ensure_ascii=False)}``"
-    allowed = re.sub('"[^"]*"', r"``\g<0>``", setting.kind.allowed)  # Else the quotes would be made curly.
     option = f"``--{setting.option}``, ``--no-{setting.option}``" if setting.kind.flag else f"``--{setting.option}``"
-    return f"``{setting.path[-1]}``", option, default, allowed, setting.help
+    return f"``{setting.path[-1]}``", option, default, quoted(setting.kind.allowed), setting.help
 
 
 def setup(app: Sphinx) -> ExtensionMetadata:
     """What Sphinx calls."""
     app.add_directive("settings", Settings)
+    app.add_directive("dhcp-options", DhcpOptions)
     return {"parallel_read_safe": True}

@@ -10,7 +10,7 @@ from lab.machine.firmware import Firmware
 from lab.machine.initramfs import MARKER
 from lab.needs import program
 from lab.network import disguise
-from lab.network.namespace import Network
+from lab.network.namespace import Segment
 from lab.process import Process, Sink
 
 NAME = "machine"
@@ -40,45 +40,46 @@ def identity(number: int) -> Identity:
 
 
 def power_on(
-    network: Network,
+    segment: Segment,
     machine: Identity,
     firmware: Firmware = Firmware.IPXE,
     sink: Sink | None = None,
     tap: str | None = None,
     memory: int = 512,
 ) -> Process:
-    """Switch a machine on: the process's lines are those of its serial line; it ends when the machine is switched off.
+    """Switch a machine on, on a segment: the process's lines are those of its serial line.
 
-    The machine is emulated wholly (``-accel tcg``), which works wherever QEMU does.  Its screen is the serial line
-    (``graphics=off``): firmware and iPXE write there.  A plain CPU is emulated quickest.  It is as new as from the
-    factory each time.  `tap` is one that `plug` made, where the same shall serve again; `memory` is in MiB.
+    The process ends when the machine is switched off.  The machine is emulated wholly (``-accel tcg``), which works
+    wherever QEMU does.  Its screen is the serial line (``graphics=off``): firmware and iPXE write there.  A plain CPU
+    is emulated quickest.  It is as new as from the factory each time.  `tap` is one that `plug` made, where the same
+    shall serve again; `memory` is in MiB.
 
     :raises lab.process.LabError: if it cannot be switched on.
     """
-    return network.server.start(
+    return segment.home.start(
         NAME,
         program("qemu-system-x86_64"),
         *("-machine", "pc,graphics=off", "-accel", "tcg", "-cpu", "qemu64", "-m", str(memory)),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-monitor", "none", "-serial", "stdio"),
-        *("-netdev", f"tap,id=lan,ifname={tap or plug(network, firmware)},script=no,downscript=no"),
-        *(_uefi(network, machine, firmware) if firmware.is_uefi else _bios(machine)),
+        *("-netdev", f"tap,id=lan,ifname={tap or plug(segment, firmware)},script=no,downscript=no"),
+        *(_uefi(segment, machine, firmware) if firmware.is_uefi else _bios(machine)),
         *("-uuid", machine.uuid),
         sink=sink,
     )
 
 
-def plug(network: Network, firmware: Firmware) -> str:
+def plug(segment: Segment, firmware: Firmware) -> str:
     """A new tap for a machine with such a firmware."""
-    return disguise.tap(network) if firmware is Firmware.BIOS else network.tap()
+    return disguise.tap(segment) if firmware is Firmware.BIOS else segment.tap()
 
 
 def _bios(machine: Identity) -> list[str]:
     return ["-device", f"virtio-net-pci,netdev=lan,mac={machine.hwaddr},bootindex=0"]
 
 
-def _uefi(network: Network, machine: Identity, firmware: Firmware) -> list[str]:
+def _uefi(segment: Segment, machine: Identity, firmware: Firmware) -> list[str]:
     """OVMF, on a card without iPXE; the newer ones have no network without a source of chance."""
-    memory = network.folder / f"nvram-{machine.hwaddr}"
+    memory = segment.folder / f"nvram-{machine.hwaddr}"
     shutil.copyfile(needs.OVMF_VARS, memory)
     left_out = ["IPv6PXE", "IPv4PXE"] if firmware is Firmware.UEFI_HTTP else ["IPv6PXE"]
     return [

@@ -10,10 +10,12 @@ import signal
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
+from lab.clients.message import Message, decode
 from lab.needs import program
-from lab.network.namespace import BRIDGE, SERVER_ADDRESS, Network
+from lab.network.namespace import SERVER_ADDRESS, Segment
 from lab.process import LabError, Process
 
 _FILTER = (
@@ -21,8 +23,7 @@ _FILTER = (
     f"(tcp and dst host {SERVER_ADDRESS} and tcp[tcpflags] & tcp-push != 0)"
 )
 _MESSAGES = {1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM"}
-_BOOT_SERVER_PORT = (4011).to_bytes(2, "big")
-_MAGIC = b"\x63\x82\x53\x63"
+_BOOT_SERVER_PORT = 4011
 _GET = re.compile(rb"GET (\S+) HTTP/1")
 _READ = re.compile(rb"\x00\x45.{4}\x00\x01([!-~]+)\x00octet\x00", re.IGNORECASE | re.DOTALL)
 """A read request (RFC 1350 §5) in a frame: port 69, length and checksum, what it is, the name, the mode."""
@@ -39,23 +40,46 @@ class Step:
     """``DISCOVER``, ``ACK`` …, the same at port 4011: ``4011:ACK``, or the file that was asked for: ``/boot.ipxe``
     by HTTP, ``tftp:snponly.efi`` by TFTP."""
 
+    frame: bytes
+    """The Ethernet frame."""
+
+    @property
+    def destination(self) -> IPv4Address:
+        """The address that the packet goes to."""
+        return IPv4Address(self.frame[30:34])
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """UDP's source and destination."""
+        start = 14 + (self.frame[14] & 0x0F) * 4
+        return int.from_bytes(self.frame[start : start + 2]), int.from_bytes(self.frame[start + 2 : start + 4])
+
+    @property
+    def message(self) -> Message:
+        """The DHCP message in it.
+
+        :raises ValueError: if it is none.
+        """
+        return decode(self.frame[14 + (self.frame[14] & 0x0F) * 4 + 8 :])
+
 
 class Capture:
-    """A capture on the bridge of a network that runs until it is stopped."""
+    """A capture on the bridge of a segment that runs until it is stopped."""
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, segment: Segment, name: str) -> None:
         """Begin; `name` distinguishes the captures of one network.
 
         :raises lab.process.LabError: if tcpdump does not start.
         """
-        self._path = network.folder / f"{name}.pcap"
+        self._path = segment.folder / f"{name}.pcap"
         self._tcpdump = Process(
             "tcpdump",
-            network.server.argv(
-                *(program("tcpdump"), "-i", BRIDGE, "-n", "-p", "-U", "-Z", "root", "--immediate-mode"),
+            segment.home.argv(
+                *(program("tcpdump"), "-i", segment.bridge, "-n", "-p", "-U", "-Z", "root", "--immediate-mode"),
                 *("--time-stamp-precision=nano", "-w", str(self._path), _FILTER),
             ),
         )
+        segment.until_closed.callback(self._tcpdump.stop)
         self._tcpdump.wait_for("listening on", 10.0)
 
     def stop(self) -> list[Step]:
@@ -65,7 +89,7 @@ class Capture:
         """
         self._tcpdump.send_signal(signal.SIGINT)
         self._tcpdump.wait(10.0)
-        return [Step(at, what) for at, frame in _frames(self._path) if (what := _meaning(frame))]
+        return [Step(at, what, frame) for at, frame in _frames(self._path) if (what := _meaning(frame))]
 
 
 def _frames(path: Path) -> Iterator[tuple[float, bytes]]:
@@ -85,9 +109,9 @@ def _meaning(frame: bytes) -> str | None:
         return match[1].decode("ascii", "replace")
     if match := _READ.search(frame):
         return f"tftp:{match[1].decode('ascii')}"
-    start = frame.find(_MAGIC)
-    if start >= 0 and frame[start + 4 : start + 6] == b"\x35\x01":
-        message = _MESSAGES.get(frame[start + 6])
-        is_second = _BOOT_SERVER_PORT in (frame[34:36], frame[36:38])
-        return f"4011:{message}" if is_second else message
-    return None
+    step = Step(0.0, "", frame)
+    try:
+        message = _MESSAGES.get(step.message.kind)
+    except ValueError:
+        return None
+    return f"4011:{message}" if _BOOT_SERVER_PORT in step.ports else message

@@ -10,7 +10,7 @@ the ROM does not, and is let through as it is.
 from __future__ import annotations
 
 from lab.network import wire
-from lab.network.namespace import Network
+from lab.network.namespace import Segment
 
 _CODES = {77: 224, 175: 225}
 _UDP = 17
@@ -19,13 +19,13 @@ _BROADCAST = 0x80
 _END, _PAD = 255, 0
 
 
-def tap(network: Network) -> str:
+def tap(segment: Segment) -> str:
     """The name of a new tap for a machine whose ROM is disguised; the wire lasts as long as the network.
 
     :raises lab.process.LabError: if the wire does not start.
     """
-    name, cable = wire.tap(network, to_server="lab.network.disguise:disguise")
-    network.until_closed.enter_context(cable)
+    name, cable = wire.tap(segment, to_server="lab.network.disguise:disguise")
+    segment.until_closed.enter_context(cable)
     return name
 
 

@@ -1,5 +1,7 @@
 """Network namespaces with a bridge: a server's end, taps for machines, further namespaces for clients.
 
+One segment is what most need; more of them hang on the server too, or behind a router (`lab.network.router`).
+
     +-- namespace TOKEN-server ----------------+      +-- namespace TOKEN-client1 --+
     |  br0 10.77.0.1/24 ---- tap0 (QEMU)       |      |                             |
     |                   `--- client1 ==========|======|=== eth0 (no address)        |
@@ -25,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
+from ipaddress import IPv4Interface
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -69,9 +72,9 @@ class Namespace:
         """Run ``ip`` on the namespace's links, addresses and routes and return what it printed."""
         return run(program("ip"), "-n", self.name, *words)
 
-    def run(self, *command: str, timeout: float = 30.0) -> str:
+    def run(self, *command: str, timeout: float = 30.0, env: Mapping[str, str] | None = None) -> str:
         """Run a program in the namespace to its end; see `lab.process.run`."""
-        return run(*self.argv(*command), timeout=timeout)
+        return run(*self.argv(*command), timeout=timeout, env=env)
 
     def start(
         self, name: str, *command: str, sink: Sink | None = None, env: Mapping[str, str] | None = None
@@ -84,8 +87,55 @@ class Namespace:
         self.run("sh", "-c", 'test ! -e "$1" || echo "$2" > "$1"', "sh", f"/proc/sys/{path}", value)
 
 
+class Segment:
+    """One link: a bridge in a namespace, into which machines and clients are plugged."""
+
+    def __init__(self, home: Namespace, bridge: str, address: str, network: Network) -> None:
+        """Make the bridge with its address (as in ``10.78.0.1/24``) in the namespace `home` of a network.
+
+        :raises LabError: if the kernel or the rights do not allow it.
+        """
+        self.home = home
+        self.bridge = bridge
+        self.folder = network.folder
+        """Where files may lie as long as the network."""
+        self.until_closed = network.until_closed
+        """What ends with the network, the last first."""
+        self.network = IPv4Interface(address).network
+        """Of the machines on it."""
+        self._owner = network
+        home.ip("link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
+        home.ip("link", "set", bridge, "addrgenmode", "none")
+        home.ip("address", "add", address, "broadcast", "+", "dev", bridge)
+        home.ip("link", "set", bridge, "up")
+
+    def tap(self) -> str:
+        """Make a tap on the bridge, for a virtual machine, and return its name."""
+        name = f"tap{next(self._owner.numbers)}"
+        self.home.ip("tuntap", "add", name, "mode", "tap")
+        self.plug(name)
+        return name
+
+    def client(self) -> Namespace:
+        """Make a namespace whose ``eth0`` is plugged into the bridge and has no address yet."""
+        name = f"client{next(self._owner.numbers)}"
+        namespace = self._owner.namespace(name)
+        self.cable(namespace, name)
+        return namespace
+
+    def cable(self, namespace: Namespace, name: str) -> None:
+        """Plug a new ``eth0`` of a namespace into the bridge; `name` is that of the bridge's end."""
+        join(self.home, name, namespace, "eth0")
+        self.plug(name)
+
+    def plug(self, name: str) -> None:
+        """Plug an interface of the bridge's namespace into it."""
+        self.home.ip("link", "set", name, "master", self.bridge)
+        self.home.ip("link", "set", name, "up")
+
+
 class Network:
-    """A server's namespace with a bridge, a temporary folder, and as many machines and clients as are asked for."""
+    """A server's namespace with a segment, a temporary folder, and as many more of them as are asked for."""
 
     def __init__(self) -> None:
         """Remove what dead labs left and make the network.
@@ -95,11 +145,10 @@ class Network:
         remove_stale()
         self.token = f"{PREFIX}{os.getpid()}-{_started(os.getpid())}-{next(_NUMBERS)}"
         self.folder = Path(tempfile.gettempdir()) / self.token
-        self.server = Namespace(f"{self.token}-server")
+        self.numbers = count(1)
+        """For names that are given once in the network."""
         self.until_closed = ExitStack()
         """What ends with the network, the last first."""
-        self._taps = count()
-        self._clients = count(1)
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", "lab.network.keeper", self.token],
             stdin=subprocess.PIPE,
@@ -109,42 +158,25 @@ class Network:
         )
         try:
             self.folder.mkdir(mode=0o700)
-            self._make(self.server)
-            server = self.server
+            self.server = self.namespace("server")
             # The far end of a wire (`lab.network.wire.tap`) has an interface too, which must not answer for the server.
-            server.write_setting("net/ipv4/conf/all/arp_ignore", "1")
-            server.ip("link", "add", BRIDGE, "type", "bridge", "mcast_snooping", "0")
-            server.ip("link", "set", BRIDGE, "addrgenmode", "none")
-            server.ip("address", "add", f"{SERVER_ADDRESS}/24", "broadcast", "+", "dev", BRIDGE)
-            server.ip("link", "set", BRIDGE, "up")
-            server.ip("route", "add", "default", "via", NEIGHBOUR_ADDRESS)
+            self.server.write_setting("net/ipv4/conf/all/arp_ignore", "1")
+            self.segment = Segment(self.server, BRIDGE, f"{SERVER_ADDRESS}/24", self)
+            self.server.ip("route", "add", "default", "via", NEIGHBOUR_ADDRESS)
         except BaseException:
             self.close()
             raise
 
-    def _make(self, namespace: Namespace) -> None:
+    def namespace(self, name: str) -> Namespace:
+        """Make a namespace with nothing in it but its loopback."""
+        namespace = Namespace(f"{self.token}-{name}")
         run(program("ip"), "netns", "add", namespace.name)
         namespace.ip("link", "set", "lo", "up")
-
-    def tap(self) -> str:
-        """Make a tap on the bridge, for a virtual machine, and return its name."""
-        name = f"tap{next(self._taps)}"
-        self.server.ip("tuntap", "add", name, "mode", "tap")
-        self.server.ip("link", "set", name, "master", BRIDGE)
-        self.server.ip("link", "set", name, "up")
-        return name
+        return namespace
 
     def client(self) -> Namespace:
-        """Make a namespace whose ``eth0`` is plugged into the bridge and has no address yet."""
-        name = f"client{next(self._clients)}"
-        namespace = Namespace(f"{self.token}-{name}")
-        self._make(namespace)
-        self.server.ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", namespace.name)
-        self.server.ip("link", "set", name, "master", BRIDGE)
-        self.server.ip("link", "set", name, "up")
-        namespace.ip("link", "set", "eth0", "addrgenmode", "none")
-        namespace.ip("link", "set", "eth0", "up")
-        return namespace
+        """Make a namespace whose ``eth0`` is plugged into the server's segment and has no address yet."""
+        return self.segment.client()
 
     def close(self) -> None:
         """Remove the namespaces, what still runs in them, and the folder.  May be called more than once.
@@ -169,6 +201,14 @@ class Network:
     ) -> None:
         """Remove it."""
         self.close()
+
+
+def join(one: Namespace, name: str, other: Namespace, other_name: str) -> None:
+    """Lay a cable between two namespaces; its ends have these names, are up, and have no address."""
+    one.ip("link", "add", name, "type", "veth", "peer", "name", other_name, "netns", other.name)
+    for namespace, end in ((one, name), (other, other_name)):
+        namespace.ip("link", "set", end, "addrgenmode", "none")
+        namespace.ip("link", "set", end, "up")
 
 
 def remove(token: str) -> None:

@@ -34,7 +34,7 @@ from itertools import count
 from types import FrameType, TracebackType
 from typing import Self, cast
 
-from lab.network.namespace import BRIDGE, Namespace, Network
+from lab.network.namespace import Namespace, Segment
 from lab.process import LabError, Process
 
 Hook = Callable[[bytes], bytes | None]
@@ -112,7 +112,7 @@ class Wire:
 
 
 def client(
-    network: Network,
+    segment: Segment,
     *,
     loss: float = 0.0,
     twice: float = 0.0,
@@ -127,20 +127,20 @@ def client(
 
     :raises lab.process.LabError: if the wire does not start.
     """
-    namespace = network.client()
+    namespace = segment.client()
     # The cable that every client gets makes room for the end of the wire.
     namespace.ip("link", "delete", "eth0")
     wire, far = _join(
-        network, {"--loss": loss, "--twice": twice, "--seed": seed, "--to-near": to_server, "--to-far": from_server}
+        segment, {"--loss": loss, "--twice": twice, "--seed": seed, "--to-near": to_server, "--to-far": from_server}
     )
-    network.server.ip("link", "set", far, "netns", namespace.name, "name", "eth0")
+    segment.home.ip("link", "set", far, "netns", namespace.name, "name", "eth0")
     namespace.ip("link", "set", "eth0", "addrgenmode", "none")
     namespace.ip("link", "set", "eth0", "txqueuelen", str(_QUEUE), "up")
     return namespace, wire
 
 
 def tap(
-    network: Network,
+    segment: Segment,
     *,
     loss: float = 0.0,
     twice: float = 0.0,
@@ -154,32 +154,32 @@ def tap(
 
     :raises lab.process.LabError: if the wire does not start.
     """
-    name = network.tap()
+    name = segment.tap()
     wire, far = _join(
-        network, {"--loss": loss, "--twice": twice, "--seed": seed, "--to-near": to_server, "--to-far": from_server}
+        segment, {"--loss": loss, "--twice": twice, "--seed": seed, "--to-near": to_server, "--to-far": from_server}
     )
-    server = network.server
-    segment = far.replace("far", "br")
-    server.ip("link", "add", segment, "type", "bridge", "mcast_snooping", "0")
-    server.ip("link", "set", segment, "addrgenmode", "none")
+    home = segment.home
+    bridge = far.replace("far", "br")
+    home.ip("link", "add", bridge, "type", "bridge", "mcast_snooping", "0")
+    home.ip("link", "set", bridge, "addrgenmode", "none")
     for end in (far, name):
-        server.ip("link", "set", end, "master", segment)
-    server.ip("link", "set", far, "txqueuelen", str(_QUEUE), "up")
-    server.ip("link", "set", segment, "up")
+        home.ip("link", "set", end, "master", bridge)
+    home.ip("link", "set", far, "txqueuelen", str(_QUEUE), "up")
+    home.ip("link", "set", bridge, "up")
     return name, wire
 
 
-def _join(network: Network, options: dict[str, object]) -> tuple[Wire, str]:
-    """Start a wire in the server's namespace, its near end on the bridge, and return the name of its far end too."""
+def _join(segment: Segment, options: dict[str, object]) -> tuple[Wire, str]:
+    """Start a wire in a segment's namespace, its near end on the bridge, and return the name of its far end too."""
     number = next(_NUMBERS)
     near, far = f"wire{number}", f"wirefar{number}"
     words = (str(word) for option in options.items() for word in option)
-    process = network.server.start("wire", sys.executable, "-m", "lab.network.wire", near, far, *words)
+    process = segment.home.start("wire", sys.executable, "-m", "lab.network.wire", near, far, *words)
     try:
         process.wait_for("^joined$", 10.0)
-        network.server.ip("link", "set", near, "master", BRIDGE)
-        network.server.ip("link", "set", near, "addrgenmode", "none")
-        network.server.ip("link", "set", near, "txqueuelen", str(_QUEUE), "up")
+        segment.home.ip("link", "set", near, "master", segment.bridge)
+        segment.home.ip("link", "set", near, "addrgenmode", "none")
+        segment.home.ip("link", "set", near, "txqueuelen", str(_QUEUE), "up")
     except LabError:
         process.kill()
         raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lab import CHECKOUT, container
 from lab.container import PIXELBOOT
@@ -114,31 +114,33 @@ class PixelbootServer:
         if is_configured:
             file = network.folder / "pixelboot.toml"
             file.write_text(config or network_config(self.state, containers))
-            self._options = ["--config", str(file)]
+            self.options = ["--config", str(file)]
             self._site = load(str(file), {}, {})
         else:
             words = {("http", "root"): str(containers), ("state",): str(self.state)}
             words |= {("boot", "default"): container.ID, ("boot", "timeout"): "0.3"}
-            self._options = [word for path, value in words.items() for word in (f"--{'-'.join(path)}", value)]
+            self.options = [word for path, value in words.items() for word in (f"--{'-'.join(path)}", value)]
             self._site = load(None, words, {})
         self._network = network
         self._sink = sink
 
-    def start(self) -> Process:
-        """Start it and wait until it answers.
+    def start(self, env: Mapping[str, str] | None = None) -> Process:
+        """Start it, with `env` added to its environment, and wait until it answers.
 
         :raises LabError: if it ends, or does not answer within 60 s.
         """
-        process = self._network.server.start(
-            NAME, *twistd(self._options), sink=self._sink, env={"PYTHONPATH": str(CHECKOUT)}
-        )
+        process = self.begin(env)
         try:
-            ready = "answering" if self._site.dhcp.mode == "server" else "proxyDHCP"
-            process.wait_for(rf"\[pixelboot\.dhcp#info\] {ready} on", 60.0)
+            process.wait_for(r"\[pixelboot\.dhcp#info\] answering on", 60.0)
         except LabError:
             process.kill()
             raise
         return process
+
+    def begin(self, env: Mapping[str, str] | None = None) -> Process:
+        """Begin to start it, with `env` added to its environment."""
+        words = {"PYTHONPATH": str(CHECKOUT), **(env or {})}
+        return self._network.server.start(NAME, *twistd(self.options), sink=self._sink, env=words)
 
     def command(self, *words: str) -> str:
         """Run ``pixelboot WORDS`` on this server's state and return what it printed; see `lab.process.run`."""
@@ -152,7 +154,15 @@ class PixelbootServer:
         return channel.ask(self._site, "GET", "/api/v1/status")
 
 
-def helpers(server: Process) -> dict[int, str]:
+class Running(Protocol):
+    """A server's process, whoever started it."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+
+
+def helpers(server: Running) -> dict[int, str]:
     """The running child processes of a server, by process id: their command lines."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children")
     try:

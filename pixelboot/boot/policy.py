@@ -8,6 +8,7 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from pixelboot.boot.architecture import describe
+from pixelboot.boot.hosts import NOBODY, Hosts, keys_of
 from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.boot.settings import BootSettings, literal, quoted, split_url
 
@@ -33,10 +34,23 @@ class Policy(Protocol):
         """What `machine` shall boot, in terms of the address `server` at which it reaches us."""
 
 
+HostsNow = Callable[[], Awaitable[Hosts]]
+"""Tells what is said of single machines: `pixelboot.boot.hosts.HostStore.hosts`."""
+
+
+async def nobody() -> Hosts:
+    """Nothing is said of any machine."""
+    return NOBODY
+
+
 class BootPolicy:
     """By what asks: iPXE gets a script by URL, PXE a loader by TFTP, UEFI HTTP boot a loader by URL, others nothing.
 
     iPXE never gets a loader, which might be iPXE again and without end.
+
+    What one machine boots is decided when iPXE runs on it and asks for its script: a ROM that is told nothing waits for
+    half a minute or more before it goes on to the disk, if it does, so one whose machine boots its disk gets the
+    loader as well.
     """
 
     def __init__(
@@ -47,11 +61,13 @@ class BootPolicy:
         holds: Callable[[str], Awaitable[bool]],
         remedy: Callable[[str], str] | None = None,
         name_servers: bool = True,
+        hosts: HostsNow = nobody,
     ) -> None:
         """`http_port` is where HTTP is served (None: nowhere), `tftp` whether TFTP is.
 
         `holds` tells whether there is a loader of a name, `remedy` how a person gets one that is not there.  Without
         `name_servers` machines are told none, and a URL in the settings that names its host is no use to them.
+        `hosts` tells of machines that load something else than their kind does.
         """
         self._settings = settings
         self._http_port = http_port
@@ -59,16 +75,22 @@ class BootPolicy:
         self._holds = holds
         self._remedy = remedy
         self._name_servers = name_servers
+        self._hosts = hosts
 
     async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
         """See `Policy.assign`."""
         if machine.firmware is Firmware.IPXE:
             return self._script(machine, server)
         if machine.firmware is Firmware.PXE:
-            return await self._by_tftp(machine)
+            return await self._by_tftp(machine, await self._own_loader(machine))
         if machine.firmware is Firmware.HTTP:
-            return await self._by_http(machine, server)
+            return await self._by_http(machine, await self._own_loader(machine), server)
         return Assignment()
+
+    async def _own_loader(self, machine: Machine) -> str:
+        """What is to be loaded by this machine alone; empty for what its kind loads."""
+        hosts = await self._hosts()
+        return hosts.loader(keys_of(machine, hosts.by_uuid)) if hosts else ""
 
     def _script(self, machine: Machine, server: IPv4Address) -> Assignment:
         if url := self._settings.loaders.ipxe:
@@ -77,11 +99,15 @@ class BootPolicy:
             return Assignment(obstacle="there is no HTTP service to boot from")
         return Assignment(script_url(server, self._http_port, machine))
 
-    async def _by_tftp(self, machine: Machine) -> Assignment:
-        if machine.architecture is None:
-            return _not_known(machine)
-        name, elsewhere = self._settings.loaders.pxe(machine.architecture), self._settings.tftp_server
+    async def _by_tftp(self, machine: Machine, own: str) -> Assignment:
+        name, elsewhere = own, self._settings.tftp_server
+        if not name:
+            if machine.architecture is None:
+                return _not_known(machine)
+            name = self._settings.loaders.pxe(machine.architecture)
         if url := split_url(name):
+            if url.scheme != "tftp":
+                return Assignment(obstacle=f"its own loader is {name}, which PXE cannot fetch")
             return Assignment(url.path.removeprefix("/"), literal(url))
         if name and elsewhere:
             return Assignment(name, elsewhere)
@@ -90,11 +116,15 @@ class BootPolicy:
         obstacle = await self._missing(machine, name)
         return Assignment(obstacle=obstacle) if obstacle else Assignment(name)
 
-    async def _by_http(self, machine: Machine, server: IPv4Address) -> Assignment:
-        if machine.architecture is None:
-            return _not_known(machine)
-        name = self._settings.loaders.http(machine.architecture)
-        if split_url(name):
+    async def _by_http(self, machine: Machine, own: str, server: IPv4Address) -> Assignment:
+        name = own
+        if not name:
+            if machine.architecture is None:
+                return _not_known(machine)
+            name = self._settings.loaders.http(machine.architecture)
+        if url := split_url(name):
+            if url.scheme == "tftp":
+                return Assignment(obstacle=f"its own loader is {name}, which UEFI HTTP boot cannot fetch")
             return self._elsewhere(name)
         if self._http_port is None:
             return Assignment(obstacle="HTTP is off")
@@ -107,7 +137,8 @@ class BootPolicy:
             return f"no loader for {machine.architecture}: the settings name none"
         if not await self._holds(name):
             remedy = self._remedy(name) if self._remedy else ""
-            return f"no loader for {machine.architecture}: there is no file {name}{remedy and '; ' + remedy}"
+            kind = machine.architecture or "this machine"
+            return f"no loader for {kind}: there is no file {name}{remedy and '; ' + remedy}"
         return ""
 
     def _elsewhere(self, url: str) -> Assignment:

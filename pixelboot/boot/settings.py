@@ -7,6 +7,7 @@ from ipaddress import AddressValueError, IPv4Address
 from urllib.parse import SplitResult, quote, urlsplit
 
 from pixelboot.boot.architecture import Architecture
+from pixelboot.boot.pxe import PxeSettings
 from pixelboot.config import Kind, address, optional, seconds, section, setting, text
 from pixelboot.malformed import Malformed
 
@@ -108,6 +109,16 @@ def _script(value: str) -> None:
         _url(value, "http", "https", "tftp")
 
 
+def _any_loader(value: str) -> None:
+    if value.startswith("tftp://") or "://" not in value:
+        _pxe_loader(value)
+    else:
+        _http_loader(value)
+
+
+LOADER = text("the name of a file that TFTP serves, tftp://ADDRESS/NAME, a URL, or empty", _any_loader)
+"""The loader of one machine, whatever kind it is."""
+
 _PXE = text("the name of a file that TFTP serves, tftp://ADDRESS/NAME, or empty for nothing", _pxe_loader)
 _HTTP = text("the name of a file that TFTP serves, a URL, or empty for the same as with PXE", _http_loader)
 _SCRIPT = text("a URL, or empty for the menu of this server", _script)
@@ -195,3 +206,6 @@ class BootSettings:
         help="The TFTP server that machines fetch their loaders from; empty means this one.",
     )
     loaders: LoaderSettings = setting(section(LoaderSettings), help="What machines load first, by their kind.")
+    pxe: PxeSettings = setting(
+        section(PxeSettings), PxeSettings(), help="The boot menu that PXE firmware shows by itself."
+    )

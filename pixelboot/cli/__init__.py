@@ -53,13 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     """Run the command; its exit status."""
     # Imported here, so that `pixelboot --version` and the errors of argparse wait for none of it.
-    from pixelboot.cli import check, containers, serve, status, stop
+    from pixelboot.cli import check, containers, hosts, leases, serve, status, stop
     from pixelboot.cli.picture import inspect, pack, unpack, verify
 
     parser = _Parser(prog="pixelboot", description="Boot machines from the network out of pictures.")
     parser.add_argument("--version", action="version", version=f"pixelboot {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (serve, stop, status, containers, check, pack, inspect, unpack, verify):
+    for command in (serve, stop, status, containers, hosts, leases, check, pack, inspect, unpack, verify):
         command.add_parser(subparsers)
     parsed, rest = parser.parse_known_args(argv)
     if rest and not hasattr(parsed, "rest"):

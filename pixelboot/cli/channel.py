@@ -24,10 +24,11 @@ class NoServer(Malformed):
 class Refused(Malformed):
     """The server did not do what it was asked."""
 
-    def __init__(self, status: int, text: str) -> None:
-        """`status` is that of its HTTP answer."""
+    def __init__(self, status: int, text: str, reason: str = "") -> None:
+        """`status` is that of its HTTP answer, `reason` what it says about it, made printable."""
         super().__init__(text)
         self.status = status
+        self.reason = reason
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, again: bool = False) -> None:
@@ -69,11 +70,12 @@ def ask(site: Site, method: str, path: str, body: object = None) -> dict[str, An
         connection.close()
     if response.status >= 300 or not isinstance(answer, dict):
         told = f"the server at {site.control} answered {response.status} {response.reason} to {path}"
+        reason = ""
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
             reason = printable(answer["error"], 1000)
             # What the server refuses with a reason is the same as is refused here when none runs.
             told = reason if response.status in (400, 503) else f"{told}: {reason}"
-        raise Refused(response.status, told)
+        raise Refused(response.status, told, reason)
     return answer
 
 

@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from pixelboot.config import dump, encodable
-
 
 def add_parser(subparsers: Any) -> None:
     """Declare the command."""
@@ -32,6 +30,5 @@ def run(arguments: argparse.Namespace) -> int:
     except UsageError as problem:
         print(f"pixelboot check: {problem}", file=sys.stderr)
         return 1
-    options.examine()
-    print(encodable(dump(options.site), sys.stdout.encoding or "utf-8"), end="")
+    options.check()
     return 0

@@ -140,12 +140,12 @@ class InFolder:
             self._check(of, anyway=anyway)
         there = self._there()
         with self._opened() as file:
-            before, _ = _made(lambda: file.choose_default(of))
+            before, _ = made(lambda: file.choose_default(of))
             return {"before": before, **self._booting(file.choices, there)}
 
     def _changed(self, of: str, present: bool, change: Callable[[ChoicesFile], _Change]) -> Values:
         with self._opened() as file:
-            before, after = _made(lambda: change(file))
+            before, after = made(lambda: change(file))
             booting = self._booting(file.choices, [of] if present else [])
         notice = booting["notice"] if of == (booting["choice"] or booting["site"]) else None
         return {"id": of, "before": said(before), "settings": said(after), "present": present, "notice": notice}
@@ -183,26 +183,36 @@ class InFolder:
     @contextmanager
     def _opened(self) -> Iterator[ChoicesFile]:
         """The file, while no server can start.  Raises `StateUnusable`."""
-        lock = self._locked()
-        try:
+        with locked(self._site.state):
             yield ChoicesFile.open(os.path.join(self._site.state, FILE_NAME))
-        finally:
-            lock.release()
-
-    def _locked(self) -> StateLock:
-        """The lock of the folder; who has it now is waited for, since most often that is another console."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return StateLock.take(self._site.state)
-            except StateUnusable as problem:
-                # An error of the system is behind everything but a lock that somebody has.
-                if problem.__cause__ is not None or time.monotonic() >= deadline:
-                    raise
-            time.sleep(PAUSE)  # a command has nothing else to do: there is no reactor here
 
 
-def _made(change: Callable[[], T]) -> T:
+@contextmanager
+def locked(state: str) -> Iterator[None]:
+    """Have the folder, so that no server can start; who has it now is waited for, since most often that is a console.
+
+    Raises `StateUnusable`.
+    """
+    lock = _taken(state)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _taken(state: str) -> StateLock:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return StateLock.take(state)
+        except StateUnusable as problem:
+            # An error of the system is behind everything but a lock that somebody has.
+            if problem.__cause__ is not None or time.monotonic() >= deadline:
+                raise
+        time.sleep(PAUSE)  # a command has nothing else to do: there is no reactor here
+
+
+def made(change: Callable[[], T]) -> T:
     """What the change came to; `Malformed` when it could not be written."""
     try:
         return change()

@@ -12,7 +12,7 @@ from pixelboot.cli import channel
 from pixelboot.outcome import printable
 
 MOST_LEASES = 40
-"""Leases shown to a person; --json has them all."""
+"""Leases shown to a person; ``pixelboot leases`` shows them all."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -23,7 +23,7 @@ def add_parser(subparsers: Any) -> None:
         description="Show the services, ports, leases, containers and counters of a running server.",
     )
     channel.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON, with all leases")
+    parser.add_argument("--json", action="store_true", help="as JSON")
     parser.set_defaults(run=run)
 
 
@@ -44,7 +44,7 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield "services"
     for service in status["services"]:
-        yield f"  {service['name']:<10} {printable(service['listening']):<24} {printable(service['about'])}".rstrip()
+        yield f"  {service['name']:<11} {printable(service['listening']):<24} {printable(service['about'])}".rstrip()
     yield ""
     counts = status["container_counts"]
     told = ", ".join(f"{count} {state}" for state, count in sorted(counts.items(), key=lambda each: -each[1]))
@@ -57,13 +57,23 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     if (more := sum(counts.values()) - len(status["containers"])) > 0:
         yield f"  … and {more} more (pixelboot containers shows all)"
     yield ""
-    yield "leases" if status["leases"] else "leases: none"
+    held = status["lease_counts"]
+    told = ", ".join(f"{count} {state}" for state, count in sorted(held.items(), key=lambda each: -each[1]))
+    yield f"leases: {told or 'none'}"
     for lease in status["leases"][:MOST_LEASES]:
         until = _until(lease["expires_at"])
         name = printable(lease["hostname"], 40)
         yield f"  {lease['address']:<15} {lease['hwaddr']:<17} {lease['state']:<8} {until}  {name}".rstrip()
-    if len(status["leases"]) > MOST_LEASES:
-        yield f"  … and {len(status['leases']) - MOST_LEASES} more (--json shows all)"
+    if (more := sum(held.values()) - min(len(status["leases"]), MOST_LEASES)) > 0:
+        yield f"  … and {more} more (pixelboot leases shows all)"
+    if status["neighbours"]:
+        yield ""
+        yield "other DHCP servers"
+    for server in status["neighbours"]:
+        where, gives = ", ".join(server["places"]), ", ".join(server["gives"]) or "nothing that was seen"
+        word = "" if server["expected"] else ", a rival"
+        said = f"gives {gives}{word}, heard last at {_local(server['last_seen_at'])}"
+        yield f"  {server['address']:<15} {printable(where, 100)}: {said}"
     yield ""
     yield "exchanges" if status["counts"] else "exchanges: none yet"
     for name, count in sorted(status["counts"].items()):
@@ -71,8 +81,13 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
 
 
 def _until(expires_at: float | None) -> str:
-    """The end of a lease in local time."""
-    return "for ever" if expires_at is None else f"until {datetime.fromtimestamp(expires_at).astimezone():%F %T}"
+    """The end of a lease."""
+    return "for ever" if expires_at is None else f"until {_local(expires_at)}"
+
+
+def _local(at: float) -> str:
+    """An instant for a person, in local time."""
+    return f"{datetime.fromtimestamp(at).astimezone():%F %T}"
 
 
 def size(octets: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import ClassVar
@@ -46,7 +47,7 @@ class Bound(DhcpOutcome):
     """The lease, which is on disk."""
 
     seconds: float
-    """How long it lasts."""
+    """How long it lasts; `math.inf` for ever."""
 
     renewed: bool
     """Whether the machine had the address before."""
@@ -59,7 +60,8 @@ class Bound(DhcpOutcome):
         verb = "keeps" if self.renewed else "has"
         name = f" as {printable(self.lease.hostname, 64)}" if self.lease.hostname else ""
         boots = _to_boot(self.assignment)
-        return f"{self.machine} {verb} {self.lease.address} for {self.seconds:.0f} s{name}{boots}"
+        time = f"{self.seconds:.0f} s" if self.seconds != math.inf else "ever"
+        return f"{self.machine} {verb} {self.lease.address} for {time}{name}{boots}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Refused(DhcpOutcome):
     """A NAK was sent."""
 
     severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 20
 
     reason: str
     """Why."""
@@ -81,13 +85,31 @@ class Exhausted(DhcpOutcome):
     """There was no address left to offer."""
 
     severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 5
 
-    network: str
-    """The subnet whose pool is used up."""
+    reason: str
+    """What the store says of the pool: of which networks, and how many have what."""
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{self.machine} gets no address: the pool of {self.network} is used up"
+        return f"{self.machine} gets no address: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Crowded(DhcpOutcome):
+    """There are too many like it: a DISCOVER of a machine that is not known was left unanswered."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 5
+
+    reason: str
+    """Of what there is too much."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} not answered, known machines come first: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +117,8 @@ class Declined(DhcpOutcome):
     """A machine found its address in use; it rests now."""
 
     severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 20
 
     lease: Lease
     """The address and until when it rests."""
@@ -131,6 +155,9 @@ class Informed(DhcpOutcome):
 @dataclass(frozen=True, slots=True)
 class Ignored(DhcpOutcome):
     """There was no reply, as the protocol asks."""
+
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 20
 
     what: str
     """The message: ``DISCOVER``, ``REQUEST`` …"""
@@ -211,22 +238,6 @@ class Failed(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
-class Deaf(Outcome):
-    """The interface is no longer as it was when the server started; nothing is answered on it."""
-
-    service: ClassVar[str] = "dhcp"
-    severity: ClassVar[Severity] = "error"
-    rest: ClassVar[float] = 60.0
-
-    reason: str
-    """What has changed."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"no machine is answered: {self.reason}; restart pixelboot when it is as the settings say"
-
-
-@dataclass(frozen=True, slots=True)
 class Strayed(Outcome):
     """A request came in by the interface that we serve, to an address that is not one of those we serve there."""
 
@@ -240,13 +251,13 @@ class Strayed(Outcome):
     interface: str
     """By which interface."""
 
-    servers: frozenset[IPv4Address]
+    servers: tuple[IPv4Address, ...]
     """The addresses that are served there."""
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
         served = ", ".join(map(str, sorted(self.servers)))
-        return f"a request to {self.address} came in by {self.interface}, which has {served}: not answered"
+        return f"a request to {self.address} came in by {self.interface}, which has {served or 'none'}: not answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +265,8 @@ class NotStored(DhcpOutcome):
     """The lease could not be made durable, so nothing was answered."""
 
     severity: ClassVar[Severity] = "error"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = 5
 
     reason: str
     """What the store said."""
@@ -264,19 +277,42 @@ class NotStored(DhcpOutcome):
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent(DhcpOutcome):
+class NotSent(Outcome):
     """The network did not take the reply."""
 
+    service: ClassVar[str] = "dhcp"
     severity: ClassVar[Severity] = "error"
     rest: ClassVar[float] = 10.0
     burst: ClassVar[int] = 5
+
+    destination: IPv4Address
+    """Where it was to go."""
+
+    machine: Machine | None
+    """Who asked; None where no machine did, but a relay."""
 
     reason: str
     """What the system said."""
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{self.machine} not answered, the reply could not be sent: {printable(self.reason)}"
+        who = self.machine or self.destination
+        return f"{who} not answered, the reply could not be sent: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
+class NotReturned(DhcpOutcome):
+    """What a relay added to a request was not in the reply, beside this exchange's own outcome."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 60.0
+
+    relay: IPv4Address
+    """The relay, which may not know now where to send the reply."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.machine} answered without what the relay {self.relay} added: the message has no room for it"
 
 
 def _to_boot(assignment: Assignment) -> str:

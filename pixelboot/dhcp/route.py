@@ -5,27 +5,40 @@ from __future__ import annotations
 from ipaddress import IPv4Address
 
 from pixelboot.datagram import Arrival, Destination
+from pixelboot.dhcp.message.relay import RelayInformation
 from pixelboot.dhcp.message.wire import BROADCAST, CLIENT_PORT, SERVER_PORT, Message, MessageType
 
 _EVERYBODY = IPv4Address("255.255.255.255")
+_NAK = bytes((MessageType.NAK,))
 
 
-def destination(request: Message, reply: Message, arrival: Arrival, source: IPv4Address) -> Destination:
-    """Where `reply` goes, sent from `source`, the address that its option 54 names.
+def destination(
+    request: Message,
+    reply: Message,
+    arrival: Arrival,
+    source: IPv4Address,
+    relay: RelayInformation | None = None,
+    *,
+    arp: bool = True,
+) -> Destination:
+    """Where `reply` goes, sent from `source`, our address that its option 54 names or that the relay reached.
 
-    By the relay if one forwarded the request; a NAK to everybody, since the client's idea of its address is wrong;
-    to the address that the client has; to everybody if it says that it hears nothing else, or has no link address
-    to send to; otherwise to the address it is being given, at its link address, for it cannot answer ARP yet.
+    By the relay if one forwarded the request, at the port it sent from if it says so (RFC 8357); a NAK to everybody,
+    since the client's idea of its address is wrong; to the address that the client has, at its link address if it
+    does not answer ARP even then; to everybody if it says that it hears nothing else, or has no link address to
+    send to; otherwise to the address it is being given, at its link address, for it cannot answer ARP yet.
     """
-    if request.giaddr != IPv4Address(0):
-        return Destination(request.giaddr, SERVER_PORT, source, arrival.interface)
-    if reply.message_type is MessageType.NAK:
+    if int(request.giaddr):
+        port = arrival.source_port if relay is not None and relay.source_port else SERVER_PORT
+        return Destination(request.giaddr, port, source, arrival.interface)
+    if reply.options.get(53) == _NAK:
         return Destination(_EVERYBODY, CLIENT_PORT, source, arrival.interface)
-    if request.ciaddr != IPv4Address(0):
-        return Destination(request.ciaddr, CLIENT_PORT, source, arrival.interface)
-    if request.flags & BROADCAST or request.hwaddr is None or reply.yiaddr == IPv4Address(0):
+    if int(request.ciaddr):
+        return Destination(request.ciaddr, CLIENT_PORT, source, arrival.interface, None if arp else request.hwaddr)
+    hwaddr = None if request.flags & BROADCAST or not int(reply.yiaddr) else request.hwaddr
+    if hwaddr is None:
         return Destination(_EVERYBODY, CLIENT_PORT, source, arrival.interface)
-    return Destination(reply.yiaddr, CLIENT_PORT, source, arrival.interface, request.hwaddr)
+    return Destination(reply.yiaddr, CLIENT_PORT, source, arrival.interface, hwaddr)
 
 
 def back(request: Message, arrival: Arrival, source: IPv4Address) -> Destination:
@@ -33,5 +46,5 @@ def back(request: Message, arrival: Arrival, source: IPv4Address) -> Destination
 
     A sender that shows no address is reached at the one that it says it has, or by broadcast.
     """
-    address = next((each for each in (arrival.source, request.ciaddr) if each != IPv4Address(0)), _EVERYBODY)
+    address = next((each for each in (arrival.source, request.ciaddr) if int(each)), _EVERYBODY)
     return Destination(address, arrival.source_port, source, arrival.interface)

@@ -27,8 +27,19 @@ from twisted.web import server
 from twisted.web.resource import Resource
 
 from pixelboot import __version__
-from pixelboot.boot.ipxe.script import boot_script
-from pixelboot.boot.seam import Choices
+from pixelboot.boot.hosts import LOCAL, MENU, SHELL, Boot, HostHindered, HostStore, HostTook, TakeFailed, host_key
+from pixelboot.boot.ipxe.menu import assigned_entry
+from pixelboot.boot.ipxe.script import (
+    OWN_UUID,
+    Query,
+    asking_script,
+    boot_script,
+    container_script,
+    local_script,
+    obstacle,
+    shell_script,
+)
+from pixelboot.boot.seam import ChoiceFailed, Choices
 from pixelboot.container.table import Role
 from pixelboot.http.channel import BootRequest
 from pixelboot.http.exchange import RETRY, NotHere, Page, Provide, Shared, named_machine, nothing
@@ -37,6 +48,7 @@ from pixelboot.http.shown import Shown
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Unavailable
 from pixelboot.library.tree import Absent, Forbidden
+from pixelboot.malformed import Malformed
 from pixelboot.payload import Payload, TextPayload
 
 PARTS: tuple[str, ...] = get_args(Role)
@@ -52,6 +64,9 @@ PATIENCE = 5.0
 ChoicesNow = Callable[[], Awaitable[Choices]]
 """Tells what the operator has decided about containers: `pixelboot.boot.seam.ContainerStore.choices`."""
 
+
+UUID_LENGTH = 36
+"""Characters of a UUID as it is written."""
 
 _UNDECIDED = Choices()
 
@@ -98,10 +113,11 @@ class BootRoot(Page):
         default: str = "local",
         timeout: float = 10.0,
         choices: ChoicesNow = undecided,
+        hosts: HostStore | None = None,
     ) -> None:
         """`default` and `timeout` (seconds) are what the settings file says of the menu.
 
-        `choices` tells what the operator has decided about containers since.
+        `choices` tells what the operator has decided about containers since, `hosts` what single machines boot.
         """
         super().__init__(shared, nothing)
         self.shown = shown = Shown(default, timeout, lambda: deferLater(shared.clock, 0))
@@ -118,29 +134,99 @@ class BootRoot(Page):
 
         self.putChild(b"", Page(shared, _index))
         self.putChild(b"healthz", Page(shared, _healthy))
-        self.putChild(b"boot.ipxe", Page(shared, _first_script))
+        assigned = _Assigned(shared, library, choices, hosts)
+        self.putChild(b"boot.ipxe", Page(shared, assigned.first_script))
         self.putChild(b"menu.ipxe", Page(shared, menu))
-        self.putChild(b"containers", _Containers(shared, library, listing))
+        self.putChild(b"containers", _Containers(shared, library, listing, assigned))
         self.putChild(b"files", _Files(shared, library))
         self.putChild(b"loaders", _Loaders(shared, tree))
+
+
+class _Assigned:
+    """What single machines boot: their first script, and what they come for once."""
+
+    def __init__(self, shared: Shared, library: Library, choices: ChoicesNow, hosts: HostStore | None) -> None:
+        self._shared = shared
+        self._library = library
+        self._choices = choices
+        self._hosts = hosts
+
+    async def first_script(self, request: BootRequest) -> Payload:
+        """``/boot.ipxe``: what this machine boots, or the menu.
+
+        Where something is said of some machine, one that does not say who it is has to come again and say it.
+        """
+        query, args = Query(named_machine(request), _named_uuid(request)), request.args or {}
+        once = args.get(b"boot", [b""])[0].decode("latin-1")
+        if once in (LOCAL, SHELL, MENU) and b"once" in args:
+            # It is given what it comes for even where it has come before, and the answer was lost.
+            await self.take(request, once)
+            return await self._script(Boot(once, "once"), query)
+        if self._hosts is None or not (hosts := await self._hosts.hosts()):
+            return TextPayload(boot_script(query))
+        if b"mac" not in args or (hosts.by_uuid and b"uuid" not in args):
+            return TextPayload(asking_script(Query(query.machine, OWN_UUID)))
+        keys = [str(query.machine)] if query.machine else []
+        return await self._script(hosts.boot([*keys, query.uuid]), query)
+
+    async def _script(self, boot: Boot, query: Query) -> Payload:
+        if boot.what == MENU and not boot.token:
+            script = boot_script(query)
+        elif boot.what in (LOCAL, SHELL, MENU) and boot.token:
+            script = asking_script(query, f"once={boot.token}&boot={boot.what}")
+        elif boot.what in (LOCAL, SHELL):
+            script = local_script(query) if boot.what == LOCAL else shell_script(query)
+        else:
+            script = await self._container_script(boot, query)
+        return TextPayload(script)
+
+    async def _container_script(self, boot: Boot, query: Query) -> str:
+        await self._library.settled(PATIENCE)
+        found, choices = self._library.find(boot.what), await self._choices()
+        if found is not None and found.state == "decoding" and not found.parts:
+            raise NotHere(503, f"the container {boot.what} is still being read", RETRY)
+        entry = assigned_entry(boot.what, found, choices.of(boot.what), obstacle)
+        if not isinstance(entry, str):
+            return container_script(entry, query, boot.token)
+        self._shared.report(HostHindered(str(query.machine or query.uuid), entry))
+        return boot_script(query, f"this machine shall boot {boot.what}, but {entry}")
+
+    async def take(self, request: BootRequest, what: str) -> None:
+        """Whoever asks has come for `what`; if that was for once, it is over, which is durable when this returns."""
+        token = (request.args or {}).get(b"once", [b""])[0].decode("latin-1")
+        if self._hosts is None or request.method != b"GET":
+            return
+        told = (await self._hosts.hosts()).once(token)
+        if told is None or told[1] != what:
+            return
+        try:
+            key = await self._hosts.take(token)
+        except ChoiceFailed as problem:
+            # Without this the machine would do again what it was to do once, such as to install itself.
+            self._shared.report(TakeFailed(str(problem)))
+            raise NotHere(503, "it cannot be noted that this is taken", RETRY) from None
+        if key is not None:
+            then = (await self._hosts.hosts()).boot([key])
+            self._shared.report(HostTook(key, what, "the menu" if then.what == MENU else then.what))
 
 
 class _Containers(Page):
     """``/containers`` and everything below."""
 
-    def __init__(self, shared: Shared, library: Library, listing: Provide) -> None:
+    def __init__(self, shared: Shared, library: Library, listing: Provide, assigned: _Assigned) -> None:
         super().__init__(shared, listing)
         self.putChild(b"", Page(shared, listing))
         self._library = library
+        self._assigned = assigned
 
     def getChild(self, path: bytes, request: server.Request) -> Resource:
-        return _Container(self.shared, self._library, path.decode())
+        return _Container(self.shared, self._library, path.decode(), self._assigned)
 
 
 class _Container(Page):
     """``/containers/ID`` and its parts."""
 
-    def __init__(self, shared: Shared, library: Library, id: str) -> None:  # noqa: A002
+    def __init__(self, shared: Shared, library: Library, id: str, assigned: _Assigned) -> None:  # noqa: A002
         async def found() -> Container:
             await library.settled(PATIENCE)
             container = library.find(id)
@@ -153,17 +239,30 @@ class _Container(Page):
 
         super().__init__(shared, picture)
         for name in PARTS:
-            self.putChild(name.encode(), Page(shared, self._part(library, id, found, name)))
+            self.putChild(name.encode(), Page(shared, self._part(library, id, found, name, assigned)))
 
     @staticmethod
-    def _part(library: Library, id: str, found: Callable[[], Awaitable[Container]], name: str) -> Provide:  # noqa: A002
+    def _part(
+        library: Library,
+        id: str,  # noqa: A002
+        found: Callable[[], Awaitable[Container]],
+        name: str,
+        assigned: _Assigned,
+    ) -> Provide:
         async def part(request: BootRequest) -> Payload:
             container = await found()
             if container.state not in SERVED:
                 raise NotHere(404, f"the container is {container.state}: {container.reason}")
             if name not in dict(container.parts) and container.state == "ready":
                 raise NotHere(404, f"the container has no {name}")
-            return await _available(library, id, library.part(id, name))
+            payload = await _available(library, id, library.part(id, name))
+            if name == "kernel":
+                try:
+                    await assigned.take(request, id)
+                except BaseException:  # whatever it is, it goes on; nobody else would close this
+                    payload.close()
+                    raise
+            return payload
 
         return part
 
@@ -212,8 +311,14 @@ async def _healthy(request: BootRequest) -> Payload:
     return TextPayload("ok\n")
 
 
-async def _first_script(request: BootRequest) -> Payload:
-    return TextPayload(boot_script(named_machine(request)))
+def _named_uuid(request: BootRequest) -> str:
+    """The UUID that the query of the request's URL names; empty where it names none, or that of no board."""
+    named = (request.args or {}).get(b"uuid", [b""])[0].decode("latin-1").lower()
+    meaningless = len(set(named) - {"-"}) <= 1  # all 0, or all f: its maker never wrote one
+    try:
+        return host_key(named) if len(named) == UUID_LENGTH and not meaningless else ""
+    except Malformed:
+        return ""
 
 
 async def _available(library: Library, id: str, asked: Awaitable[Payload]) -> Payload:  # noqa: A002

@@ -3,11 +3,14 @@
 The life of an address, as a store tells it (RFC 2131 §4.3); ``free`` means that nothing is known of it::
 
     free                offer → offered;  bind → bound
-    offered             bind, renew → bound;  decline → declined;  time-out, withdrawal → as before the offer
+    offered             bind, renew → bound;  decline, abandon → declined;
+                        time-out, withdrawal, giving way → as before the offer
     bound               bind, renew → bound;  release → released;  time-out → expired;  decline → declined;
                         its holder is given another address → free
     released, expired   offer → offered;  bind, renew → bound;  who had it last is given another address → free
     declined            the quarantine is over → free
+    anything free       adopt → what it was in another server
+    expired             the clock is set back to before the end → bound
 
 A released or expired lease keeps the address free for everybody and remembers who had it, so that the same machine
 gets the same address again (§4.3.1).  An offer lies over what is known of an address: when it comes to nothing,
@@ -19,17 +22,26 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from itertools import pairwise
 from types import MappingProxyType
+from typing import NamedTuple
 
 from pixelboot.malformed import Malformed
+from pixelboot.outcome import printable
 
 IDENTITY_LIMIT = 1024
 """The longest identity, in characters: a client identifier of 255 octets in hexadecimal, with room."""
 
 HOSTNAME_LIMIT = 255
 """The longest host name, in characters (RFC 1035 §2.3.4)."""
+
+HWADDR_LIMIT = 64
+"""The longest hardware address, in characters."""
+
+OCTETS_LIMIT = 255
+"""The longest client identifier or circuit that is kept, in octets: one option."""
 
 
 class State(enum.StrEnum):
@@ -66,12 +78,8 @@ MOVES: Mapping[State | None, frozenset[State | None]] = MappingProxyType(
 """The legal moves of an address, one operation at a time; None is an address of which nothing is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """One address and its holder.
-
-    Raises `Malformed` for a text that is too long or does not print, and for an instant that is no number.
-    """
+class Lease(NamedTuple):
+    """One address and its holder."""
 
     address: IPv4Address
     """The address that is held."""
@@ -96,71 +104,151 @@ class Lease:
     hostname: str = ""
     """The name the machine gave itself, made printable; at most 255 characters, empty when it gave none."""
 
-    def __post_init__(self) -> None:
-        identity = self.identity
-        if not (0 < len(identity) <= IDENTITY_LIMIT and identity.isascii() and identity.isprintable()):
-            raise Malformed(f"an identity is 1 to {IDENTITY_LIMIT} printable ASCII characters, not {identity[:80]!r}")
-        if len(self.hwaddr) > 64 or not self.hwaddr.isprintable():
-            raise Malformed(f"a hardware address is at most 64 printable characters, not {self.hwaddr[:80]!r}")
-        if len(self.hostname) > HOSTNAME_LIMIT or not self.hostname.isprintable():
-            raise Malformed(f"a host name is at most {HOSTNAME_LIMIT} printable characters, not {self.hostname[:80]!r}")
-        if self.started_at != self.started_at or self.expires_at != self.expires_at:
-            raise Malformed(f"the lease of {self.address} starts or ends at no number")
+    renewed_at: float = 0.0
+    """When the holder was last given time (offered, leased, renewed).  Seconds since 1970."""
+
+    client_id: bytes = b""
+    """The client identifier (option 61) it gave when it was last given time; at most 255 octets."""
+
+    circuit: bytes = b""
+    """Where it was plugged in then, as its relay says (option 82, circuit-id); at most 255 octets."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Cause(enum.Enum):
+    """What kind of reason there is to refuse an address."""
+
+    TAKEN = enum.auto()
+    """The address is not for this machine: another's, in quarantine, or not in the pool."""
+
+    EXHAUSTED = enum.auto()
+    """The pool is used up."""
+
+    CROWDED = enum.auto()
+    """Too many unknown machines where this one is plugged in were offered addresses and did not take them yet."""
+
+
+class Refusal(NamedTuple):
     """An address is not given, for a reason a person can read."""
 
     reason: str
     """Why, as the rest of a sentence: "10.77.0.5 is held by another machine"."""
 
+    cause: Cause = Cause.TAKEN
+    """The kind of reason."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Pool:
-    """The addresses of one network that may be handed out.
+    """The addresses of one link that may be handed out: of one network, or of several that share the link.
 
-    Raises `Malformed` for a range that is inverted, lies outside the network, overlaps another, or holds the
-    network's own address or its broadcast address.
+    Raises `Malformed` for no network, networks that overlap, a range that is inverted, lies in none of them, overlaps
+    another, or holds a network's own address or its broadcast address.
     """
 
-    network: IPv4Network
-    """The network the machines are in; a machine has one address of it."""
+    networks: tuple[IPv4Network, ...]
+    """The networks the machines are in; a machine has one address of all of them."""
 
     ranges: tuple[tuple[IPv4Address, IPv4Address], ...]
     """First and last address of each range; both are handed out."""
 
     reserved: frozenset[IPv4Address] = frozenset()
-    """Never handed out, though a range may hold them: the server's own addresses, the router."""
+    """Never handed out, though a range may hold them: the server's own addresses, the router, those of one machine."""
+
+    _hash: int = field(init=False, repr=False, compare=False, default=0)
 
     def __post_init__(self) -> None:
+        for network, after in pairwise(sorted(self.networks)):
+            if network.overlaps(after):
+                raise Malformed(f"the networks {network} and {after} overlap")
         before: IPv4Address | None = None
         for first, last in sorted(self.ranges):
             if last < first:
                 raise Malformed(f"the range {first}-{last} ends before it starts")
-            if first not in self.network or last not in self.network:
-                raise Malformed(f"the range {first}-{last} is not inside {self.network}")
+            around = [network for network in self.networks if first in network and last in network]
+            if not around:
+                raise Malformed(f"the range {first}-{last} is not inside {self.name}")
             if before is not None and first <= before:
                 raise Malformed(f"the range {first}-{last} overlaps another one")
             before = last
-            if self.network.prefixlen < 31:
-                for special in (self.network.network_address, self.network.broadcast_address):
+            if around[0].prefixlen < 31:
+                for special in (around[0].network_address, around[0].broadcast_address):
                     if first <= special <= last:
                         raise Malformed(f"the range {first}-{last} holds {special}, which no machine can have")
+        if not self.networks:
+            raise Malformed("a pool has no network")
+        # A store looks its pools up on every request, and hashing every address of it costs more than the rest.
+        object.__setattr__(self, "_hash", hash((self.networks, self.ranges)))
 
     def __hash__(self) -> int:
-        # A store looks its pools up on every request, and hashing every address of it costs more than the rest.
-        return hash(self.network)
+        return self._hash
 
     def __contains__(self, address: IPv4Address) -> bool:
         """Whether this address may be handed out."""
         return address not in self.reserved and any(first <= address <= last for first, last in self.ranges)
 
     @property
+    def name(self) -> str:
+        """The networks, for people."""
+        return ", ".join(map(str, self.networks)) or "no network"
+
+    @property
     def size(self) -> int:
         """How many addresses can be handed out."""
         within = sum(int(last) - int(first) + 1 for first, last in self.ranges)
         return within - sum(any(first <= address <= last for first, last in self.ranges) for address in self.reserved)
+
+
+class Claim(NamedTuple):
+    """Who asks for an address, and where."""
+
+    identity: str
+    """Who asks: see `Lease.identity`."""
+
+    hwaddr: str
+    """Its hardware address, for people: see `Lease.hwaddr`."""
+
+    pool: Pool
+    """The link it is on."""
+
+    fixed: IPv4Address | None = None
+    """The address that is reserved for it; it need not be of the pool's ranges.  While another machine still has it,
+    this one gets an address of the pool."""
+
+    hostname: str = ""
+    """The name it gives itself, as it came; it is cut and made printable."""
+
+    port: str = ""
+    """The port of a switch, or circuit, that it is plugged in at, as far as a relay says; empty when nobody says."""
+
+    relay: str = ""
+    """The relay, or our interface, that it is behind."""
+
+    circuit: bytes = b""
+    """See `Lease.circuit`; more than 255 octets are not kept."""
+
+    client_id: bytes = b""
+    """See `Lease.client_id`; more than 255 octets are not kept."""
+
+
+def check(identity: str, hwaddr: str) -> None:
+    """Raise `Malformed` for what no lease may hold."""
+    if not (0 < len(identity) <= IDENTITY_LIMIT and identity.isascii() and identity.isprintable()):
+        raise Malformed(f"an identity is 1 to {IDENTITY_LIMIT} printable ASCII characters, not {identity[:80]!r}")
+    if len(hwaddr) > HWADDR_LIMIT or not hwaddr.isprintable():
+        raise Malformed(f"a hardware address is at most {HWADDR_LIMIT} printable characters, not {hwaddr[:80]!r}")
+
+
+def shown(hostname: str) -> str:
+    """A host name from the network as a lease can have it."""
+    if len(hostname) <= HOSTNAME_LIMIT and hostname.isprintable():
+        return hostname
+    text = printable(hostname, HOSTNAME_LIMIT)
+    return text if len(text) <= HOSTNAME_LIMIT else text[: HOSTNAME_LIMIT - 1] + "…"
+
+
+def kept(octets: bytes) -> bytes:
+    """Octets from the network as a lease can have them."""
+    return octets if len(octets) <= OCTETS_LIMIT else b""
 
 
 _RANGE = re.compile(r"\s*([0-9.]{7,15})\s*(?:-\s*([0-9.]{7,15})\s*)?")

@@ -1,151 +1,167 @@
 """All leases of one node, in memory: what every lease store does, as plain calls in O(log n).
 
-Two things are known of an address (a number here): a *record* (bound, released, expired, declined), which is to be
-durable, and over it perhaps an *offer*, which is not.  An offer only ever lies over nothing, or over a record that
-leaves the address free; while it is there the address is its holder's.
-
-A machine (an identity) has at most one address of a network, but may be bound to one and be offered another when the
+A machine (an identity) has at most one address of a link, but may be bound to one and be offered another when the
 first has left the pool.  Every operation first ends what is past its time, so that "bound" means bound.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address
 
-from pixelboot.leases.free import FreeAddresses
-from pixelboot.leases.instants import Instants
-from pixelboot.leases.lease import HOSTNAME_LIMIT, Lease, Pool, Refusal, State
+from pixelboot.leases.crowd import PATIENCE
+from pixelboot.leases.free import FREE_AGAIN, FreeAddresses
+from pixelboot.leases.lease import Cause, Claim, Lease, Refusal, State, check, kept, shown
+from pixelboot.leases.ledger import Ledger
 from pixelboot.malformed import Malformed
-from pixelboot.outcome import printable
 
-_Index = dict[str, tuple[int, ...]]
+COUNT_REST = 1.0
+"""Seconds for which the count of what an exhausted pool is used for is not made again: it looks at every offer."""
 
-ENDED_LIMIT = 65_536
-"""How many ended leases are kept for who asks `LeaseTable.expire`; of more, the latest."""
+EXPIRE_AT_ONCE = 5_000
+"""How many leases end at most in one `LeaseTable.expire`; that takes some 20 ms."""
 
 
-class LeaseTable:
+class LeaseTable(Ledger):
     """The operations of `pixelboot.leases.seam.LeaseStore`, not awaitable; see there what each promises."""
 
-    def __init__(self) -> None:
-        self._records: dict[int, Lease] = {}
-        self._offers: dict[int, Lease] = {}
-        self._recorded: _Index = {}
-        self._offered: _Index = {}
-        self._agenda = Instants()
-        self._free: dict[Pool, FreeAddresses] = {}
-        self._changes: dict[int, Lease | None] = {}
-        self._ended: deque[Lease] = deque(maxlen=ENDED_LIMIT)
-
-    def load(self, leases: Iterable[Lease]) -> None:
-        """Take in records that are durable already; none is an offer, none of an address that is known here."""
-        for lease in leases:
-            self._record(int(lease.address), lease)
-        self._changes.clear()
-
-    def __len__(self) -> int:
-        """Of how many addresses something is known that is to be durable."""
-        return len(self._records)
-
-    def drain(self) -> dict[int, Lease | None]:
-        """Every address whose record has changed since this was called last, and its record: None when it has none."""
-        changes, self._changes = self._changes, {}
-        return changes
-
-    def records(self) -> dict[int, Lease]:
-        """All that is to be durable: the record of each address."""
-        return dict(self._records)
-
-    # The operations, as the machines cause them.
-
-    def offer(
-        self, identity: str, hwaddr: str, pool: Pool, requested: IPv4Address | None, now: float, hold: float
-    ) -> Lease | None:
+    def offer(self, claim: Claim, requested: IPv4Address | None, now: float, hold: float) -> Lease | Refusal:
         """See `LeaseStore.offer`."""
-        self._end_due(now)
-        free = self._free_of(pool)
-        number: int | None = None
-        for known in self._recorded.get(identity, ()):
-            if known in free:
-                record = self._records[known]
-                if record.state is State.BOUND:
-                    return record
-                if known not in self._offers:
-                    number = known
+        identity = claim.identity
+        self._tick(now, identity=identity)
+        free = self._free_of(claim.pool)
         ends_at = now + hold
-        for held in self._offered.get(identity, ()):
-            if held in free:
-                number = held
-                ends_at = max(ends_at, self._offers[held].expires_at)
-            elif free.covers(held):
-                self._withdraw(held)
-        if number is None and requested is not None and int(requested) in free and self._is_vacant(int(requested)):
-            number = int(requested)
+        number = self._own(claim, free)
+        if number is not None:
+            record = self._records.get(number)
+            if record is not None and record.state is State.BOUND:
+                return record
+            before = self._offers.get(number)
+            if before is not None and before.identity == identity:
+                offer = before._replace(expires_at=max(ends_at, before.expires_at), renewed_at=now)
+                self._put_offer(number, offer)
+                return offer
+        check(identity, claim.hwaddr)
+        unknown = number is None and claim.fixed is None and identity not in self._recorded
+        if unknown and (full := self._crowd.full(claim.port, claim.relay)) is not None:
+            if 0 <= now - full[1] < PATIENCE:
+                where = f"at {claim.port} of {claim.relay}" if claim.port else f"behind {claim.relay or 'one relay'}"
+                return Refusal(f"too many machines {where} were offered addresses and have not answered", Cause.CROWDED)
+            self._withdraw(full[0])
         if number is None:
-            number = free.take(self._is_fresh, self._is_vacant)
+            number = self._choose(claim, requested, free, now)
         if number is None:
-            return None
-        held_since = self._offers[number].started_at if number in self._offers else now
-        try:
-            offer = Lease(IPv4Address(number), identity, hwaddr, State.OFFERED, held_since, ends_at)
-        except Malformed:
-            self._freed(number)
-            raise
-        if number not in self._offers:
-            _add(self._offered, identity, number)
-        self._offers[number] = offer
-        self._note(number, ends_at)
+            return self._used_up(free, now)
+        offer = Lease(IPv4Address(number), identity, claim.hwaddr, State.OFFERED, now, ends_at, "", now)
+        self._put_offer(number, offer)
+        if unknown:
+            self._crowd.join(number, claim.port, claim.relay, now)
         return offer
 
-    def bind(
-        self,
-        identity: str,
-        hwaddr: str,
-        pool: Pool,
-        address: IPv4Address,
-        lease_time: float,
-        now: float,
-        hostname: str = "",
-    ) -> Lease | Refusal:
-        """See `LeaseStore.bind`."""
-        self._end_due(now)
-        free = self._free_of(pool)
-        number = int(address)
-        if (refusal := self._why_not(identity, number, free)) is not None:
-            return refusal
-        return self._grant(identity, hwaddr, free, number, lease_time, now, hostname)
+    def _own(self, claim: Claim, free: FreeAddresses) -> int | None:
+        """The address that is the machine's before all others: reserved for it, bound, offered, or had last."""
+        identity = claim.identity
+        number: int | None = None
+        if claim.fixed is not None and not self._taken(identity, int(claim.fixed)):
+            number = int(claim.fixed)
+        else:
+            for known in self._recorded.get(identity, ()):
+                if known in free:
+                    if self._records[known].state is State.BOUND:
+                        return known
+                    if known not in self._offers:
+                        number = known
+        fixed = number if claim.fixed is not None and number == int(claim.fixed) else None
+        for held in self._offered.get(identity, ()):
+            if held == fixed or (fixed is None and held in free):
+                number = held
+            elif free.covers(held):
+                self._withdraw(held)
+        return number
 
-    def renew(
-        self,
-        identity: str,
-        pool: Pool,
-        address: IPv4Address,
-        lease_time: float,
-        now: float,
-        hwaddr: str,
-        hostname: str = "",
-    ) -> Lease | Refusal | None:
-        """See `LeaseStore.renew`."""
-        self._end_due(now)
-        free = self._free_of(pool)
+    def _choose(self, claim: Claim, requested: IPv4Address | None, free: FreeAddresses, now: float) -> int | None:
+        """An address for a machine that has none."""
+        wanted = None if requested is None or int(requested) not in free else int(requested)
+        if wanted is not None and wanted not in self._records and wanted not in self._offers:
+            return wanted
+        number = free.take(self._records, self._offers)
+        while number is None and self._agenda.is_due(now):
+            self._end_due(now, 1)
+            number = free.take(self._records, self._offers)
+        if number is None:
+            return self._taken_back(claim.identity, free)
+        if number in self._records and wanted is not None and self._is_vacant(wanted):
+            # All that is left was somebody's: then this one as well as any other.
+            self._freed(number)
+            return wanted
+        return number
+
+    def _taken_back(self, identity: str, free: FreeAddresses) -> int | None:
+        """What the machine had last, if that is on offer to an unknown machine, which then gets nothing."""
+        for known in self._recorded.get(identity, ()):
+            if known in free and known in self._crowd:
+                self._forget_offer(known)
+                return known
+        return None
+
+    def _used_up(self, free: FreeAddresses, now: float) -> Refusal:
+        """Why there is no address left."""
+        if free.told is None or not 0 <= now - free.told[0] < COUNT_REST:
+            offered = sum(number in free for number in self._offers)
+            resting = sum(number in free for number in self._quarantined)
+            counts = f"{free.size - offered - resting} leased, {offered} offered, {resting} in quarantine"
+            free.told = (now, f"all {free.size} addresses of {free.name} are used up: {counts}")
+        return Refusal(free.told[1], Cause.EXHAUSTED)
+
+    def reusable(self, claim: Claim, address: IPv4Address, lease_time: float, now: float, reuse: float) -> Lease | None:
+        """The lease that need not be written anew, see `LeaseStore.bind`; None when there is none."""
         number = int(address)
-        recorded = self._recorded.get(identity, ())
-        if number not in recorded and number not in self._offered.get(identity, ()):
-            if not recorded:
+        record = self._records.get(number)
+        if record is None or record.identity != claim.identity:
+            return None
+        self._tick(now, number)
+        record = self._records[number]
+        passed = now - record.renewed_at
+        if (
+            record.state is not State.BOUND
+            or not 0 <= passed < reuse * (record.expires_at - record.renewed_at)
+            or record.expires_at > now + lease_time
+            or record.hwaddr != claim.hwaddr
+            or (record.client_id, record.circuit) != (kept(claim.client_id), kept(claim.circuit))
+            or (claim.hostname and shown(claim.hostname) != record.hostname)
+            or self._why_not(claim, number, self._free_of(claim.pool)) is not None
+        ):
+            return None
+        return record
+
+    def bind(self, claim: Claim, address: IPv4Address, lease_time: float, now: float) -> Lease | Refusal:
+        """See `LeaseStore.bind`."""
+        number = int(address)
+        self._tick(now, number, identity=claim.identity)
+        free = self._free_of(claim.pool)
+        refusal = self._why_not(claim, number, free)
+        return self._grant(claim, free, address, lease_time, now) if refusal is None else refusal
+
+    def renew(self, claim: Claim, address: IPv4Address, lease_time: float, now: float) -> Lease | Refusal | None:
+        """See `LeaseStore.renew`."""
+        number = int(address)
+        self._tick(now, number, identity=claim.identity)
+        free = self._free_of(claim.pool)
+        recorded = self._recorded.get(claim.identity, ())
+        offered = self._offered.get(claim.identity, ())
+        if number not in recorded and number not in offered and address != claim.fixed:
+            if not recorded and claim.fixed is None:
                 return None
-            others = ", ".join(str(IPv4Address(known)) for known in recorded)
+            others = ", ".join(map(str, map(IPv4Address, recorded))) or str(claim.fixed)
             return Refusal(f"{address} is not this machine's: it has {others}")
-        if (refusal := self._why_not(identity, number, free)) is not None:
-            return refusal
-        return self._grant(identity, hwaddr, free, number, lease_time, now, hostname)
+        refusal = self._why_not(claim, number, free)
+        return self._grant(claim, free, address, lease_time, now) if refusal is None else refusal
 
     def release(self, identity: str, address: IPv4Address, now: float) -> Lease | None:
         """See `LeaseStore.release`."""
-        self._end_due(now)
         number = int(address)
+        self._tick(now, number)
         record = self._records.get(number)
         if record is None or record.state is not State.BOUND or record.identity != identity:
             return None
@@ -153,28 +169,62 @@ class LeaseTable:
 
     def decline(self, identity: str, address: IPv4Address, now: float, quarantine: float) -> Lease | None:
         """See `LeaseStore.decline`."""
-        self._end_due(now)
         number = int(address)
+        self._tick(now, number)
         held = self._offers.get(number) or self._records.get(number)
         if held is None or held.identity != identity or held.state not in (State.OFFERED, State.BOUND):
             return None
-        if held.state is State.OFFERED:
-            self._forget_offer(number)
-        declined = Lease(held.address, identity, held.hwaddr, State.DECLINED, now, now + quarantine, held.hostname)
-        self._record(number, declined)
-        return declined
+        return self._quarantine(number, held, now, quarantine)
+
+    def abandon(self, address: IPv4Address, now: float, quarantine: float) -> Lease | None:
+        """See `LeaseStore.abandon`."""
+        number = int(address)
+        self._tick(now, number)
+        held = self._offers.get(number)
+        return None if held is None else self._quarantine(number, held, now, quarantine)
 
     def withdraw(self, identity: str, now: float) -> Lease | None:
         """See `LeaseStore.withdraw`."""
-        self._end_due(now)
+        self._tick(now, identity=identity)
         offer: Lease | None = None
         for number in self._offered.get(identity, ()):
             offer = self._withdraw(number)
         return offer
 
+    def adopt(self, leases: Iterable[Lease], now: float) -> int:
+        """See `LeaseStore.adopt`."""
+        self._tick(now)
+        # Who has several keeps the one it was given time for last, which is where it is.
+        latest_first = sorted(leases, key=lambda lease: lease.renewed_at, reverse=True)
+        for lease in latest_first:
+            check(lease.identity, lease.hwaddr)
+            if math.isnan(lease.expires_at) or math.isnan(lease.started_at) or math.isnan(lease.renewed_at):
+                raise Malformed(f"the lease of {lease.address} starts or ends at no number")
+        return sum(self._adopt(lease, now) for lease in latest_first)
+
+    def _adopt(self, lease: Lease, now: float) -> bool:
+        """Take over one lease, if it can be; whether it was."""
+        number, identity, state = int(lease.address), lease.identity, lease.state
+        self._end(number, now)
+        if state is State.BOUND and lease.expires_at <= now:
+            state = State.EXPIRED
+        if state is State.OFFERED or (state is State.DECLINED and lease.expires_at <= now):
+            return False
+        if not self._is_vacant(number) or (state in FREE_AGAIN and number in self._records):
+            return False
+        elsewhere = (*self._recorded.get(identity, ()), *self._offered.get(identity, ()))
+        if state is not State.DECLINED and any(known != number for known in elsewhere):
+            return False
+        hostname, client_id, circuit = shown(lease.hostname), kept(lease.client_id), kept(lease.circuit)
+        self._record(number, lease._replace(state=state, hostname=hostname, client_id=client_id, circuit=circuit))
+        if state in FREE_AGAIN:
+            self._freed(number)
+        return True
+
     def expire(self, now: float) -> Sequence[Lease]:
         """See `LeaseStore.expire`."""
-        self._end_due(now)
+        self._watch_clock(now)
+        self._end_due(now, EXPIRE_AT_ONCE)
         ended = tuple(self._ended)
         self._ended.clear()
         return ended
@@ -195,194 +245,59 @@ class LeaseTable:
         """See `LeaseStore.list`."""
         return tuple({**self._records, **self._offers}.values())
 
-    # What the operations are made of.
-
-    def _is_fresh(self, number: int) -> bool:
-        """Nothing is known of the address."""
-        return number not in self._records and number not in self._offers
-
-    def _is_vacant(self, number: int) -> bool:
-        """Nobody holds the address."""
+    def _taken(self, identity: str, number: int) -> str:
+        """Why another machine stands between this one and the address; empty when none does."""
+        offer = self._offers.get(number)
+        if offer is not None and offer.identity != identity:
+            return "is offered to another machine"
         record = self._records.get(number)
-        return number not in self._offers and (record is None or record.state in (State.RELEASED, State.EXPIRED))
+        if record is None or record.state in FREE_AGAIN:
+            return ""
+        if record.state is State.DECLINED:
+            return "is in quarantine: a machine found it in use"
+        return "" if record.identity == identity else "is held by another machine"
 
-    def _why_not(self, identity: str, number: int, free: FreeAddresses) -> Refusal | None:
-        """Why `identity` cannot have the address now; None when it can."""
-        holder = self._offers.get(number)
-        record = self._records.get(number)
-        if number not in free:
-            reason = "is not in the pool"
-        elif record is not None and record.state is State.DECLINED:
-            reason = "is in quarantine: a machine found it in use"
-        elif holder is not None and holder.identity != identity:
-            reason = "is offered to another machine"
-        elif record is not None and record.state is State.BOUND and record.identity != identity:
-            reason = "is held by another machine"
-        else:
-            return None
-        return Refusal(f"{IPv4Address(number)} {reason}")
+    def _why_not(self, claim: Claim, number: int, free: FreeAddresses) -> Refusal | None:
+        """Why a machine cannot have the address now; None when it can."""
+        fixed = None if claim.fixed is None else int(claim.fixed)
+        if number not in free and number != fixed:
+            return Refusal(f"{IPv4Address(number)} is not in the pool")
+        if reason := self._taken(claim.identity, number):
+            return Refusal(f"{IPv4Address(number)} {reason}")
+        if fixed is not None and number != fixed and not self._taken(claim.identity, fixed):
+            return Refusal(f"{IPv4Address(number)} is not this machine's: {claim.fixed} is reserved for it")
+        return None
 
-    def _grant(
-        self,
-        identity: str,
-        hwaddr: str,
-        free: FreeAddresses,
-        number: int,
-        lease_time: float,
-        now: float,
-        hostname: str,
-    ) -> Lease:
-        """Bind the address to `identity`, and free whatever else of this network it has."""
+    def _grant(self, claim: Claim, free: FreeAddresses, address: IPv4Address, lease_time: float, now: float) -> Lease:
+        """Bind the address to a machine, and free whatever else of this link it has."""
+        identity, hwaddr, number = claim.identity, claim.hwaddr, int(address)
+        check(identity, hwaddr)
+        hostname = shown(claim.hostname)
         before = self._records.get(number)
         started_at = now
         if before is not None and before.identity == identity:
             hostname = hostname or before.hostname
             if before.state is State.BOUND:
                 started_at = before.started_at
-        ends_at = now + lease_time
-        lease = Lease(IPv4Address(number), identity, hwaddr, State.BOUND, started_at, ends_at, _shown(hostname))
         for other in self._offered.get(identity, ()):
             if other == number:
-                self._forget_offer(number)
+                address = self._forget_offer(number).address
             elif free.covers(other):
                 self._withdraw(other)
         for other in self._recorded.get(identity, ()):
             if other != number and free.covers(other):
                 self._forget_record(other)
+        client_id, circuit = kept(claim.client_id), kept(claim.circuit)
+        ends_at = now + lease_time
+        lease = Lease(address, identity, hwaddr, State.BOUND, started_at, ends_at, hostname, now, client_id, circuit)
         self._record(number, lease)
         return lease
 
-    def _record(self, number: int, lease: Lease) -> None:
-        """Let `lease` be what is durably known of its address."""
-        before = self._records.get(number)
-        if before is not None and before.state is not State.DECLINED:
-            _remove(self._recorded, before.identity, number)
-        if lease.state is not State.DECLINED:
-            _add(self._recorded, lease.identity, number)
-        self._records[number] = lease
-        self._changes[number] = lease
-        if lease.state in (State.BOUND, State.DECLINED):
-            self._note(number, lease.expires_at)
-
-    def _set_free(self, number: int, record: Lease, state: State, at: float) -> Lease:
-        """End a bound lease: the address is free, who had it is remembered."""
-        lease = Lease(record.address, record.identity, record.hwaddr, state, record.started_at, at, record.hostname)
-        self._records[number] = self._changes[number] = lease
-        self._freed(number)
-        return lease
-
-    def _forget_record(self, number: int) -> None:
-        """Nothing is durably known of the address any more."""
-        record = self._records.pop(number)
-        if record.state is not State.DECLINED:
-            _remove(self._recorded, record.identity, number)
-        self._changes[number] = None
-        self._freed(number)
-
-    def _forget_offer(self, number: int) -> Lease:
-        """The offer is over, and what it lay over shows again."""
-        offer = self._offers.pop(number)
-        _remove(self._offered, offer.identity, number)
-        return offer
-
-    def _withdraw(self, number: int) -> Lease:
-        """The offer came to nothing."""
-        offer = self._forget_offer(number)
-        self._freed(number)
-        return offer
-
-    def _freed(self, number: int) -> None:
-        """Tell the pools that an address can be given away, if it can."""
-        if number in self._offers:
-            return
-        record = self._records.get(number)
-        for free in self._free.values():
-            if number in free:
-                free.freed(number, None if record is None else record.expires_at)
-
-    def _free_of(self, pool: Pool) -> FreeAddresses:
-        """The free addresses of a pool; made from all that is known when it is seen for the first time."""
-        free = self._free.get(pool)
-        if free is None:
-            free = self._free[pool] = FreeAddresses(pool)
-            for number, record in self._records.items():
-                if record.state in (State.RELEASED, State.EXPIRED) and number in free:
-                    free.freed(number, record.expires_at)
-        return free
-
-    def _note(self, number: int, at: float) -> None:
-        """Look at the address again at `at`, or before.  A renewal costs nothing: the earlier look finds it later."""
-        waiting = self._agenda.get(number)
-        if at != math.inf and (waiting is None or at < waiting):
-            self._agenda.put(number, at)
-
-    def _end_due(self, now: float) -> None:
-        """End every offer, lease and quarantine whose time has come."""
-        while (number := self._agenda.pop(now)) is not None:
-            offer = self._offers.get(number)
-            if offer is not None and offer.expires_at <= now:
-                self._ended.append(self._withdraw(number))
-            elif offer is not None:
-                self._note(number, offer.expires_at)
-            record = self._records.get(number)
-            if record is None or record.state not in (State.BOUND, State.DECLINED):
-                continue
-            if record.expires_at > now:
-                self._note(number, record.expires_at)
-            elif record.state is State.BOUND:
-                self._ended.append(self._set_free(number, record, State.EXPIRED, record.expires_at))
-            else:
-                self._forget_record(number)
-                self._ended.append(record)
-
-    def check(self) -> tuple[str, ...]:
-        """Everything that is wrong with the table, which is nothing: for tests, and for who doubts."""
-        wrong = []
-        for number, record in self._records.items():
-            if int(record.address) != number or record.state is State.OFFERED:
-                wrong.append(f"{IPv4Address(number)} has the record {record}")
-            if (record.state is not State.DECLINED) != (number in self._recorded.get(record.identity, ())):
-                wrong.append(f"{record} is not indexed as it should be")
-        for number, offer in self._offers.items():
-            if int(offer.address) != number or offer.state is not State.OFFERED:
-                wrong.append(f"{IPv4Address(number)} has the offer {offer}")
-            under = self._records.get(number)
-            if under is not None and under.state not in (State.RELEASED, State.EXPIRED):
-                wrong.append(f"{offer} lies over {under}")
-            if number not in self._offered.get(offer.identity, ()):
-                wrong.append(f"{offer} is not indexed")
-        for index, known in ((self._recorded, self._records), (self._offered, self._offers)):
-            for identity, numbers in index.items():
-                if not numbers or any(n not in known or known[n].identity != identity for n in numbers):
-                    wrong.append(f"the index has {identity} at {numbers}")
-        for number, live in [*self._records.items(), *self._offers.items()]:
-            looked_at = self._agenda.get(number)
-            due = live.state in (State.OFFERED, State.BOUND, State.DECLINED) and live.expires_at != math.inf
-            if due and (looked_at is None or looked_at > live.expires_at):
-                wrong.append(f"nobody will look at {live} in time")
-        for free in self._free.values():
-            for index in (self._recorded, self._offered):
-                for identity, numbers in index.items():
-                    if sum(map(free.covers, numbers)) > 1:
-                        wrong.append(f"{identity} has two addresses of one network: {numbers}")
-        return tuple(wrong)
-
-
-def _shown(hostname: str) -> str:
-    """A host name from the network as a lease can have it."""
-    text = printable(hostname, HOSTNAME_LIMIT)
-    return text if len(text) <= HOSTNAME_LIMIT else text[: HOSTNAME_LIMIT - 1] + "…"
-
-
-def _add(index: _Index, identity: str, number: int) -> None:
-    """Note under `identity` that it has `number`."""
-    index[identity] = (*index.get(identity, ()), number)
-
-
-def _remove(index: _Index, identity: str, number: int) -> None:
-    """Take `number` from what `identity` has."""
-    left = tuple(known for known in index[identity] if known != number)
-    if left:
-        index[identity] = left
-    else:
-        del index[identity]
+    def _quarantine(self, number: int, held: Lease, now: float, seconds: float) -> Lease:
+        """Take what a machine holds out of the pool."""
+        if held.state is State.OFFERED:
+            self._forget_offer(number)
+        ends_at = now + seconds
+        declined = held._replace(state=State.DECLINED, started_at=now, expires_at=ends_at, renewed_at=now)
+        self._record(number, declined)
+        return declined

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pixelboot.library.decoding.finding import Finding, State
 from pixelboot.library.folder.look import SUFFIX, Seen
 
-RESERVED = frozenset({"local", "shell"})
-"""What a site may name in place of an id: the machine's own disk, and the boot loader's command line."""
+RESERVED = frozenset({"local", "menu", "shell"})
+"""What may be named in place of an id: the machine's own disk, what the menu says, the boot loader's command line."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 

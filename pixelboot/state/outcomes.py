@@ -1,4 +1,4 @@
-"""What becomes of the stores while the server runs, and what is decided in them."""
+"""What becomes of what the operator decided."""
 
 from __future__ import annotations
 
@@ -10,91 +10,21 @@ from pixelboot.outcome import Outcome, Severity, printable
 
 
 @dataclass(frozen=True, slots=True)
-class StoreLost(Outcome):
-    """Leases cannot be made durable for now."""
-
-    path: str
-    """The database."""
-
-    reason: str
-    """What happened."""
-
-    pause: float
-    """Seconds until the next attempt."""
-
-    service: ClassVar[str] = "state"
-    severity: ClassVar[Severity] = "error"
-    rest: ClassVar[float] = 60.0
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"no lease can be given: {self.path}: {self.reason}; trying again in {self.pause:g} s"
-
-
-@dataclass(frozen=True, slots=True)
-class StoreRecovered(Outcome):
-    """Leases are made durable again."""
-
-    path: str
-    """The database."""
-
-    after: float
-    """Seconds since they were not."""
-
-    service: ClassVar[str] = "state"
-    severity: ClassVar[Severity] = "warn"
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"leases are given again after {self.after:.1f} s: {self.path} is written and holds every one of them"
-
-
-@dataclass(frozen=True, slots=True)
-class StoreComplaint(Outcome):
-    """The helper process said something on standard error."""
-
-    line: str
-    """What it said, made printable."""
-
-    service: ClassVar[str] = "state"
-    severity: ClassVar[Severity] = "error"
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"the helper of the lease store says: {self.line}"
-
-
-@dataclass(frozen=True, slots=True)
-class StoreUnsaved(Outcome):
-    """The server ends, and not everything is on disk."""
-
-    path: str
-    """The database."""
-
-    count: int
-    """Addresses whose last change was not written; none of them was promised to a machine."""
-
-    service: ClassVar[str] = "state"
-    severity: ClassVar[Severity] = "error"
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"{self.path} could not be written: {self.count} changes of leases are lost"
-
-
-@dataclass(frozen=True, slots=True)
 class ChoicesMended(Outcome):
-    """The file of the containers' settings was not as it was left, and has been written again."""
+    """A file of what the operator decided was not as it was left, and has been written again."""
 
     what: str
     """What had become of it; names the file."""
 
+    held: str
+    """What is in it: ``settings of containers``."""
+
     service: ClassVar[str] = "state"
     severity: ClassVar[Severity] = "warn"
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{printable(self.what, 1000)}; all settings of containers were written again"
+        return f"{printable(self.what, 1000)}; all of it ({self.held}) was written again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -10,6 +13,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from pixelboot.config import ConfigError
 from pixelboot.library import trust
+from pixelboot.malformed import Malformed
 from pixelboot.site import Site
 from pixelboot.udp.interfaces import Interface, default_interface, interfaces
 
@@ -26,7 +30,7 @@ EVERYTHING = frozenset({"dhcp", "tftp", "http"})
 
 def wanted(site: Site, parts: frozenset[str] = EVERYTHING) -> frozenset[str]:
     """Those of the `parts` that the settings do not turn off."""
-    on = {"dhcp": site.dhcp.mode != "off", "tftp": site.tftp.enabled, "http": bool(site.http.listen)}
+    on = {"dhcp": bool(site.dhcp.modes), "tftp": site.tftp.enabled, "http": bool(site.http.listen)}
     return frozenset(part for part in parts if on[part])
 
 
@@ -37,21 +41,21 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
     """
     if len(os.fsencode(site.control)) > LONGEST_SOCKET_PATH:
         raise ConfigError("state", site.state, f"is too long for the socket in it ({LONGEST_SOCKET_PATH} octets)")
-    serving = wanted(site, parts)
+    parts_on = wanted(site, parts)
     # The DHCP part tells machines what there is to load, and HTTP serves the same tree.
     if site.tftp.root and not os.path.isdir(site.tftp.root):
         raise ConfigError("tftp.root", site.tftp.root, "must be a folder that exists")
-    if "tftp" in serving and not site.tftp.address.is_unspecified:
+    if "tftp" in parts_on and not site.tftp.address.is_unspecified:
         _own(site)
-    if "http" in serving:
+    if "http" in parts_on:
         for root in site.http.root:
             if not os.path.isdir(root):
                 raise ConfigError("http.root", root, "must be a folder that exists")
         trust.load(site.containers.trusted_keys)
-    if site.http.listen and serving & {"http", "dhcp"}:  # DHCP sends machines there.
+    if site.http.listen and parts_on & {"http", "dhcp"}:  # DHCP sends machines there.
         endpoint(site, reactor)
-    if "dhcp" in serving:
-        interface(site)
+    if "dhcp" in parts_on:
+        serving(site)
 
 
 def tftp_root(site: Site) -> str:
@@ -59,22 +63,110 @@ def tftp_root(site: Site) -> str:
     return site.tftp.root or (USUAL_TFTP_ROOT if os.path.isdir(USUAL_TFTP_ROOT) else "")
 
 
-def interface(site: Site) -> Interface:
-    """The interface that DHCP is served on: the one that is named, else the one that the settings and routes imply.
+def known() -> dict[str, Interface]:
+    """The interfaces of this machine, by name; raises `Malformed` if the system does not tell."""
+    try:
+        return interfaces()
+    except OSError as problem:
+        raise Malformed(f"the interfaces of this machine cannot be read: {problem}") from None
 
-    For an address server that is the interface with an address in the subnet, for a proxy the one of the default
-    route.  Raises `ConfigError`.
+
+def listening(site: Site) -> Callable[[Mapping[str, Interface]], Collection[str]]:
+    """A new rule by which DHCP's interfaces are found, of all that there are at a moment: their names.
+
+    Those that are named, whether they are there or not; else each with an address in a subnet, or for a proxy without
+    subnets that of the default route.
     """
-    known = interfaces()
-    name = site.dhcp.interface
-    if name and name not in known:
-        raise ConfigError("dhcp.interface", name, "must be one of " + ", ".join(sorted(known)))
-    found = _serving(site, known) if site.dhcp.mode == "server" else _routed(name, known)
-    address = site.dhcp.address
-    if address is not None and address not in found.addresses:
-        has = ", ".join(map(str, found.addresses))
-        raise ConfigError("dhcp.address", str(address), f"must be an address of {found.name}, which has {has}")
+    if names := site.dhcp.interface:
+        return lambda there: names
+    networks = _networks(site)
+    if not networks:
+        # As it was at the start: a tunnel that takes the route later does not take the proxy with it.
+        route = default_interface()
+        return lambda there: (route,) if route else ()
+    return _Within(networks)
+
+
+def _networks(site: Site) -> list[IPv4Network]:
+    """The subnets that are served."""
+    return [subnet.network for subnet in site.dhcp.subnet if site.dhcp.mode_of(subnet) != "off"]
+
+
+class _Within:
+    """The interfaces with an address in some networks.
+
+    One that loses all its addresses is still meant, for a while without any is how it gets another; its ports, which
+    may take a privilege to bind, stay open.
+    """
+
+    def __init__(self, networks: Sequence[IPv4Network]) -> None:
+        self._networks = networks
+        self._meant: frozenset[str] = frozenset()
+
+    def __call__(self, there: Mapping[str, Interface]) -> Collection[str]:
+        """Their names, of all that there are."""
+        found = [name for name, each in there.items() if self._means(name, each.addresses)]
+        self._meant = frozenset(found)
+        return found
+
+    def _means(self, name: str, addresses: Sequence[IPv4Address]) -> bool:
+        if not addresses:
+            return name in self._meant
+        return any(address in network for address in addresses for network in self._networks)
+
+
+def serving(site: Site) -> dict[str, Interface]:
+    """The interfaces that DHCP is served on at this moment, by name: those that are to be served and are there.
+
+    Raises `ConfigError` where the settings name none and imply none, or where ``dhcp.address`` is of none of them.
+    """
+    there = known()
+    names = listening(site)(there)
+    if not names:
+        others = ", ".join(sorted(there))
+        if networks := list(map(str, _networks(site))):
+            allowed = f"must be named: none has an address in {' or '.join(networks)}; there are {others}"
+        else:
+            allowed = f"must be named, as there is no default route: there are {others}"
+        raise ConfigError("dhcp.interface", "", allowed)
+    found = {name: there[name] for name in names if name in there}
+    address, has = site.dhcp.address, [each for one in found.values() for each in one.addresses]
+    # Of an interface that is waited for nobody knows which address it will have.
+    is_whole = len(found) == len(names) and all(each.addresses for each in found.values())
+    if address is not None and is_whole and address not in has:
+        told = ", ".join(map(str, has))
+        raise ConfigError("dhcp.address", str(address), f"must be an address of {', '.join(found)}, which has {told}")
     return found
+
+
+def apart(site: Site, found: Mapping[str, Interface]) -> list[str]:
+    """Those of DHCP's interfaces that have addresses, but none in a subnet: only relays are answered there."""
+    if site.dhcp.mode == "proxy":  # which serves the networks that no subnet is about, too
+        return []
+    networks = _networks(site)
+    return [
+        name
+        for name, each in found.items()
+        if each.addresses and not any(address in network for address in each.addresses for network in networks)
+    ]
+
+
+def doubts(site: Site, parts: frozenset[str]) -> list[str]:
+    """What is no mistake, but may be one, about DHCP's interfaces as they are at this moment: a line each."""
+    if "dhcp" not in wanted(site, parts):
+        return []
+    there = known()
+    lines = []
+    for name in listening(site)(there):
+        if name not in there:
+            others = ", ".join(sorted(there))
+            lines.append(f"dhcp.interface: there is no {name} now, it would be waited for; there are {others}")
+        elif not there[name].addresses:
+            lines.append(f"dhcp.interface: {name} has no IPv4 address now, it would be waited for")
+    for name in apart(site, serving(site)):
+        addresses = ", ".join(map(str, there[name].addresses))
+        lines.append(f"dhcp.interface: {name} ({addresses}) has no address in a subnet, only relays are answered there")
+    return lines
 
 
 def endpoint(site: Site, reactor: Any) -> IStreamServerEndpoint:
@@ -86,36 +178,20 @@ def endpoint(site: Site, reactor: Any) -> IStreamServerEndpoint:
     return found
 
 
-def _serving(site: Site, known: dict[str, Interface]) -> Interface:
-    """The interface of an address server."""
-    network, name = site.dhcp.subnet[0].network, site.dhcp.interface
-    serving = [each for each in known.values() if any(address in network for address in each.addresses)]
-    if name and known[name] not in serving:
-        raise ConfigError("dhcp.interface", name, f"must have an address in the subnet {network}")
-    if name:
-        return known[name]
-    if len(serving) != 1:
-        found = " and ".join(each.name for each in serving) or "no interface"
-        raise ConfigError("dhcp.interface", name, f"must be named: {found} has an address in the subnet {network}")
-    return serving[0]
-
-
-def _routed(name: str, known: dict[str, Interface]) -> Interface:
-    """The interface of a proxy."""
-    if not name:
-        name = default_interface()
-        if name not in known:
-            there = ", ".join(sorted(known))
-            raise ConfigError("dhcp.interface", "", f"must be named, as there is no default route: one of {there}")
-    if not known[name].addresses:
-        raise ConfigError("dhcp.interface", name, "must have an IPv4 address")
-    return known[name]
+def why(problem: OSError) -> str:
+    """The system's words, and what they mean of a port."""
+    hints = {
+        errno.EACCES: " (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
+        errno.EPERM: " (to bind a port on one interface needs root or CAP_NET_RAW)",
+        errno.EADDRINUSE: " (another server runs on this machine)",
+    }
+    return (problem.strerror or str(problem)) + hints.get(problem.errno or 0, "")
 
 
 def _own(site: Site) -> None:
     """The address of the TFTP service must be one of this machine's; those of 127.0.0.0/8 always are."""
     address = site.tftp.address
-    known = {each for found in interfaces().values() for each in found.addresses}
-    if address not in known and not address.is_loopback:
-        there = ", ".join(map(str, sorted(known)))
+    own = {each for found in known().values() for each in found.addresses}
+    if address not in own and not address.is_loopback:
+        there = ", ".join(map(str, sorted(own)))
         raise ConfigError("tftp.address", str(address), f"must be an address of this machine: {there}")

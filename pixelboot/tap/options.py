@@ -11,7 +11,7 @@ from twisted.python import usage
 from pixelboot.config import Declared, declared, dump, encodable
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
-from pixelboot.tap.examine import EVERYTHING, examine
+from pixelboot.tap.examine import EVERYTHING, doubts, examine
 
 
 def _option(setting: Declared, part: str) -> str:
@@ -55,18 +55,23 @@ class Options(usage.Options):
             words = {path: text for path, text in given.items() if text is not None}
             self.site = load(self["config"], words, os.environ)
             if self["check"]:
-                self.examine()
+                self.check()
+                raise SystemExit(0)
         except Malformed as problem:
             refuse(problem)
-        if self["check"]:
-            sys.stdout.write(encodable(dump(self.site), sys.stdout.encoding or "utf-8"))
-            raise SystemExit(0)
 
-    def examine(self) -> None:
-        """Whether this machine can serve what was read; raises `Malformed`."""
+    def check(self) -> None:
+        """Look whether this machine can serve what was read, and print it; raises `Malformed` if it cannot.
+
+        What is no mistake, but may be one, is told on standard error, a line each.
+        """
         from twisted.internet import reactor
 
-        examine(self.site, frozenset({self.part}) if self.part else EVERYTHING, reactor)
+        parts = frozenset({self.part}) if self.part else EVERYTHING
+        examine(self.site, parts, reactor)
+        for line in doubts(self.site, parts):
+            sys.stderr.write(f"pixelboot: {line}\n")
+        sys.stdout.write(encodable(dump(self.site), sys.stdout.encoding or "utf-8"))
 
     def _words(self, setting: Declared) -> str | None:
         """What the command line says of a setting; None for nothing."""

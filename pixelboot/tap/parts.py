@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
-from ipaddress import IPv4Address
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXServerEndpoint
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from pixelboot.boot.hosts import settled
 from pixelboot.boot.memory import Memory
-from pixelboot.boot.policy import BootPolicy
+from pixelboot.boot.policy import BootPolicy, nobody
 from pixelboot.config import ConfigError
-from pixelboot.dhcp.proxy.protocol import ProxyProtocol
-from pixelboot.dhcp.proxy.service import ProxyService
-from pixelboot.dhcp.server.compose import Scope
-from pixelboot.dhcp.server.protocol import DhcpProtocol
-from pixelboot.dhcp.server.service import DhcpService
+from pixelboot.dhcp.network.network import Network
 from pixelboot.http.channel import BootSite
 from pixelboot.http.exchange import Shared
 from pixelboot.http.resource import BootRoot
 from pixelboot.http.service import HttpService
 from pixelboot.http.settings import listening_port
-from pixelboot.leases.seam import LeaseStore
 from pixelboot.library import trust
 from pixelboot.library.library import Library
 from pixelboot.library.names.packaged import remedy
@@ -37,17 +32,20 @@ from pixelboot.malformed import Malformed
 from pixelboot.report import Report
 from pixelboot.site import Site
 from pixelboot.state.containers import FILE_NAME, ChoicesFile, SqliteChoices
+from pixelboot.state.hosts import FILE_NAME as HOSTS_FILE
+from pixelboot.state.hosts import HostsFile, SqliteHosts
 from pixelboot.state.lock import StateLock
-from pixelboot.state.sqlite import SqliteLeases
-from pixelboot.tap.examine import endpoint, examine, interface, tftp_root, wanted
+from pixelboot.tap.dhcp import check_reachable, dhcp_service, name_servers
+from pixelboot.tap.examine import endpoint, examine, tftp_root, wanted, why
 from pixelboot.tap.loaders import LoaderCheck
 from pixelboot.tap.server import Server
 from pixelboot.tftp.service import TftpService
-from pixelboot.udp.interfaces import Interface
-from pixelboot.udp.port import UdpPort, open_socket
 from pixelboot.view import status
-from pixelboot.view.api import control_resource
+from pixelboot.view.adoption import Adoption
+from pixelboot.view.api import Subject, control_resource
 from pixelboot.view.containers import Containers
+from pixelboot.view.hosts import HostsView
+from pixelboot.view.leases import LeasesView
 
 
 def build(
@@ -68,8 +66,11 @@ def build(
     with ExitStack() as undo:
         undo.callback(lock.release)
         report = Report(reactor, time.time, verbose=site.verbose)
+        undo.callback(report.close)
         server = Server(lock, report, reactor, end)
         opened = _Parts(site, server, report, reactor, undo, own=own)
+        if serving & {"dhcp", "http"}:
+            opened.add_hosts()
         if "http" in serving:
             opened.add_http()
         if "tftp" in serving:
@@ -96,49 +97,42 @@ class _Parts:
         # Where machines are sent; a process that serves no HTTP or TFTP itself sends them to the one that does.
         self._http_port = listening_port(site.http.listen) or None
         self._http_host: str | None = None
-        self._containers: Containers | None = None
+        self._hosts: SqliteHosts | None = None
+        self._subjects: list[Subject] = []
         self._described: list[Callable[[], Awaitable[status.Status]]] = []
 
+    def add_hosts(self) -> None:
+        """What single machines boot, as the settings say and as it was chosen."""
+        file = HostsFile.open(f"{self._site.state}/{HOSTS_FILE}", settled(self._site.host))
+        self._hosts = SqliteHosts(file, self._reactor, self._report)
+        self._hosts.setServiceParent(self._server)
+
     def add_dhcp(self) -> None:
-        """DHCP on its interface: the address server or the proxy, and port 4011 in any case."""
-        site, settings = self._site, self._site.dhcp
-        found = interface(site)
-        self._reachable_from(found)
-        # A proxy's machines have a name server of somebody else's; our own have those that we give them.
-        named = settings.mode != "server" or bool(settings.subnet[0].dns)
-        policy = BootPolicy(site.boot, self._http_port, site.tftp.enabled, self._tree.holds, remedy, named)
-        asked = self._udp(found, "dhcp.port", settings.port)
-        boot_server = self._udp(found, "dhcp.proxy_port", settings.proxy_port)
-        server = settings.mode == "server"
-        servers = frozenset(found.addresses)
-        proxy = ProxyProtocol(policy, self._memory, self._report, servers, settings.proxy_port, settings.address)
-        ports = [boot_server] if server else [asked, boot_server]
-        service = ProxyService(ports, proxy.received, self._report, self._reactor)
+        """DHCP on its interfaces: the address server, the proxy, and port 4011 in any case."""
+        site = self._site
+        check_reachable(site, self._http_host)
+        service = dhcp_service(
+            site, self._server.give_up, self._policy, self._memory, self._report, self._reactor, self._settle_memory
+        )
+        self._undo.callback(service.listening.stop)
         service.setServiceParent(self._server)
         if site.tftp.enabled and site.boot.tftp_server is None:
             LoaderCheck(site.boot.loaders, self._tree.holds, remedy).setServiceParent(self._server)
-        self._described.append(lambda: status.describe_proxy(service))
-        if server:
-            self._add_address_server(asked, policy, servers)
+        self._described.append(lambda: status.describe_dhcp(service, site.dhcp.mode, self._turn))
+        if service.gives_addresses:
+            adoption = Adoption(service.network, site.host)
+            leases = LeasesView(lambda: service.store, adoption, time.time, self._turn, self._report)
+            self._subjects.append(leases)
 
-    def _add_address_server(self, port: UdpPort, policy: BootPolicy, servers: frozenset[IPv4Address]) -> None:
-        site, settings = self._site, self._site.dhcp
-        subnet = settings.subnet[0]
-        scope = Scope(subnet, subnet.addresses(servers), servers, settings.address)
+    def _policy(self, network: Network) -> BootPolicy:
+        """What machines on these networks boot."""
+        site, named = self._site, name_servers(network)
+        hosts = nobody if self._hosts is None else self._hosts.hosts
+        return BootPolicy(site.boot, self._http_port, site.tftp.enabled, self._tree.holds, remedy, named, hosts)
 
-        async def open_leases() -> SqliteLeases:
-            leases = await SqliteLeases.open(self._reactor, f"{site.state}/leases.sqlite", self._report)
-            self._settle_memory()
-            return leases
-
-        def protocol(leases: LeaseStore) -> DhcpProtocol:
-            return DhcpProtocol(
-                scope, policy, leases, self._memory, self._report, settings.offer_time, settings.decline_time
-            )
-
-        service = DhcpService(port, open_leases, protocol, self._server.give_up, self._report, self._reactor, time.time)
-        service.setServiceParent(self._server)
-        self._described.append(lambda: status.describe_dhcp(service, scope))
+    def _turn(self) -> Deferred[None]:
+        """Fires when everybody else has had a turn."""
+        return deferLater(self._reactor, 0)
 
     def add_tftp(self) -> None:
         """TFTP over the tree of loaders."""
@@ -147,7 +141,7 @@ class _Parts:
         try:
             service.listen()
         except OSError as problem:
-            where = f"cannot be bound at {settings.address}: {_why(problem)}"
+            where = f"cannot be bound at {settings.address}: {why(problem)}"
             raise ConfigError("tftp.port", settings.port, where) from None
         self._undo.callback(service.stopService)
         service.setServiceParent(self._server)
@@ -169,14 +163,16 @@ class _Parts:
             described=self._settle_memory,
         )
         shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
-        root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices)
+        root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices, self._hosts)
         service = HttpService(endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
         self._listen(service, "http.listen", site.http.listen)
         self._http_port, self._http_host = service.port, service.host
         store.setServiceParent(self._server)
         library.setServiceParent(self._server)
         service.setServiceParent(self._server)
-        self._containers = Containers(library, store, root.shown, self._report)
+        self._subjects.append(Containers(library, store, root.shown, self._report))
+        if self._hosts is not None:
+            self._subjects.append(HostsView(self._hosts, library, store.choices, self._report))
         self._described.append(lambda: status.describe_http(service, library, site, store))
 
     def add_control(self) -> None:
@@ -195,7 +191,7 @@ class _Parts:
                     whole[key] += rows
             return whole
 
-        resource = control_resource(described, self._server.end, self._containers)
+        resource = control_resource(described, self._server.end, *self._subjects)
         at = UNIXServerEndpoint(self._reactor, path, mode=0o600, wantPID=False)
         service = HttpService(at, BootSite(resource, self._report, self._reactor))
         service.name = "control"
@@ -206,34 +202,6 @@ class _Parts:
         """What was read at the start lives long: the garbage collector need not look at it again and again."""
         if self._own:
             gc.freeze()
-
-    def _udp(self, found: Interface, key: str, number: int) -> UdpPort:
-        """A UDP port on the interface."""
-        try:
-            opened = open_socket(found, number)
-        except OSError as problem:
-            raise ConfigError(key, number, f"cannot be bound on {found.name}: {_why(problem)}") from None
-        port = UdpPort(self._reactor, opened, found, time.time)
-        self._undo.callback(port.stop)
-        return port
-
-    def _reachable_from(self, found: Interface) -> None:
-        """Machines on the interface are sent to HTTP and TFTP at one address: these must not listen elsewhere alone."""
-        told = self._site.dhcp.address
-        dhcp = self._site.dhcp
-        networks = [subnet.network for subnet in dhcp.subnet] if dhcp.mode == "server" else []
-        near = [each for each in found.addresses if not networks or any(each in network for network in networks)]
-        own = {str(told)} if told is not None else set(map(str, near))
-        hint = "the machines there are sent to it"
-        if told is None and len(near) > 1:
-            # Which of them a machine is told depends on which it reached.
-            own, hint = set(), "there are several, so dhcp.address has to name it"
-        reach = f"must be at every address, or at the one of {found.name} that machines are told; {hint}"
-        if self._http_host is not None and self._http_host not in {"0.0.0.0", "::", *own}:
-            raise ConfigError("http.listen", self._site.http.listen, reach)
-        tftp = self._site.tftp
-        if tftp.enabled and self._site.boot.tftp_server is None and str(tftp.address) not in {"0.0.0.0", *own}:
-            raise ConfigError("tftp.address", str(tftp.address), reach)
 
     def _listen(self, service: HttpService, key: str, value: str) -> None:
         """Take the service's endpoint now; nobody is answered before the service starts."""
@@ -251,12 +219,3 @@ def _make_folder(path: str) -> None:
         os.makedirs(path, exist_ok=True)
     except OSError as problem:
         raise Malformed(f"the folder {path} cannot be made: {problem.strerror}") from None
-
-
-def _why(problem: OSError) -> str:
-    """The system's words, and what they mean of a port."""
-    hints = {
-        errno.EACCES: " (ports below 1024 need root or CAP_NET_BIND_SERVICE)",
-        errno.EADDRINUSE: " (another server runs on this machine)",
-    }
-    return (problem.strerror or str(problem)) + hints.get(problem.errno or 0, "")

@@ -101,4 +101,6 @@ class Deadlines(Generic[T]):
                     self._look(thing, now)
                 except Exception:  # noqa: BLE001 - whatever is wrong with one, the others have their time too
                     _log.failure("what was due could not be seen to")
+        if not self._due:
+            self._heap.clear()
         self._arm()

@@ -9,23 +9,23 @@ arrival: for requests.  `DataPort` tells only who spoke: for the thousands of da
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from ipaddress import IPv4Address
-from typing import Any
+from socket import inet_aton, inet_ntoa
+from typing import NamedTuple
 
-from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
+from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from pixelboot.datagram import Arrival, Destination
-from pixelboot.udp.interfaces import Interface, interfaces
+from pixelboot.udp.descriptor import Descriptor
+from pixelboot.udp.interfaces import Interface
+from pixelboot.udp.link import Link
 
 LARGEST_DATAGRAM = 4096
 """Octets that are read of a request; a protocol on such a port knows none this long, and refuses it by its length."""
@@ -49,6 +49,7 @@ _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
 _IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=I4s4s")
+_ROOM = socket.CMSG_SPACE(_PKTINFO.size)
 _UDP_SEGMENT = 103
 _SEGMENT = struct.Struct("=H")
 _SO_SNDBUFFORCE = 32
@@ -68,6 +69,8 @@ _NOT_SEGMENTED = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPR
 compute checksums, nor when it is too old (udp(7))."""
 
 _EVERYBODY = "255.255.255.255"
+_MOST_KNOWN = 256
+"""Places and sources that a port keeps at hand: ours are few, but a whole network may lead to the loopback."""
 
 _log = Logger(namespace="pixelboot.udp")
 
@@ -97,15 +100,11 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address = A
     return opened
 
 
-@implementer(IReadDescriptor)
-class _Port:
-    """A socket made by `open_socket`, in the reactor's hands while it is started."""
+class _Port(Descriptor):
+    """A socket made by `open_socket`."""
 
     def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
-        self._reactor = reactor
-        self._socket = opened
-        self._received: Callable[..., None] | None = None
-        self._read: Callable[[], tuple[Any, ...] | None]
+        super().__init__(reactor, opened)
         name = opened.getsockname()
         self.address = IPv4Address(name[0])
         """The address that is listened at; 0.0.0.0 is all."""
@@ -115,50 +114,18 @@ class _Port:
     def __str__(self) -> str:
         return f"{self.address} udp {self.number}"
 
-    def stop(self) -> None:
-        """Stop reading and close the socket.  May be called more than once."""
-        self._received = None
-        self._reactor.removeReader(self)
-        self._socket.close()
+    def _failed(self, problem: OSError) -> None:
+        """No memory at this moment, or the interface went down: the next datagram may come."""
+        _log.warn("{port}: {problem}", port=self, problem=problem)
 
-    def _start(self, received: Callable[..., None]) -> None:
-        self._received = received
-        self._reactor.addReader(self)
 
-    # What the reactor calls.
+class _Place(NamedTuple):
+    """Where datagrams arrive that the system tells the same of."""
 
-    def fileno(self) -> int:
-        """The socket's descriptor; -1 when it is closed."""
-        return self._socket.fileno()
-
-    def logPrefix(self) -> str:
-        """The name in the reactor's own messages."""
-        return "udp"
-
-    def doRead(self) -> None:
-        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
-        read = self._read
-        for _ in range(MOST_IN_A_TURN):
-            if self._received is None:
-                return
-            try:
-                arrived = read()
-            except BlockingIOError:
-                return
-            except OSError as problem:
-                # No memory at this moment, or the interface went down: the next datagram may come.
-                _log.warn("{port}: {problem}", port=self, problem=problem)
-                return
-            if arrived is not None:
-                self._received(*arrived)
-
-    def connectionLost(self, reason: Failure) -> None:
-        """The reactor gives up a descriptor whose socket has an error; a port that is not stopped reads on."""
-        if self._received is not None:
-            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # Asking for it clears it.
-            problem = os.strerror(code) if code else reason.getErrorMessage()
-            _log.warn("{port}: {problem}", port=self, problem=problem)
-            self._reactor.addReader(self)
+    interface: str
+    local: IPv4Address
+    to_everybody: bool
+    addresses: tuple[IPv4Address, ...]
 
 
 class UdpPort(_Port):
@@ -170,77 +137,114 @@ class UdpPort(_Port):
         opened: socket.socket,
         interface: Interface | None,
         wall: Callable[[], float],
+        link: Link | None = None,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
-        """`interface` is the one that the socket was opened on.
+        """`interface` is the one that the socket was opened on, and `link` its frames.
 
-        `wall` gives the time that arrivals are stamped with, in seconds since 1970.
+        `wall` gives the time that arrivals are stamped with, in seconds since 1970.  `doubt` is called when something
+        arrived at an address that the interface did not have when we looked: it may call `follow`.
         """
         super().__init__(reactor, opened)
-        self._interface = interface
+        self.interface = interface
+        """The interface that the socket was opened on, as it is now (see `follow`); None is any."""
+        self._link = link
+        self._doubt = doubt
         self._may_broadcast = False
         self._wall = wall
-        self._read = self._arrival
+        self._received: Callable[[bytes, Arrival, UdpPort], None] = _nobody
+        self._places: dict[bytes, _Place] = {}
+        self._controls: dict[int, Control] = {}
 
     def __str__(self) -> str:
-        return super().__str__() if self._interface is None else f"{self._interface.name} udp {self.number}"
+        return super().__str__() if self.interface is None else f"{self.interface.name} udp {self.number}"
 
-    @property
-    def problem(self) -> str:
-        """Why nothing can arrive here any more, in words; empty when all is well.
-
-        A socket stays bound to the interface that it was opened on, and notices neither its end nor a new one of the
-        same name.
-        """
-        bound = self._interface
-        if bound is None:
-            return ""
-        now = interfaces().get(bound.name)
-        if now is None or now.index != bound.index:
-            return f"the interface {bound.name} that was there at the start is gone"
-        if not set(bound.addresses) & set(now.addresses):
-            return f"{bound.name} has lost the address {bound.addresses[0]}"
-        return ""
+    def follow(self, interface: Interface) -> None:
+        """The interface has other addresses now; it still is the one that the socket was opened on."""
+        self.interface = interface
+        self._places.clear()
 
     def start(self, received: Callable[[bytes, Arrival, UdpPort], None]) -> None:
         """Read from now on; `received` is called with each datagram, where it came from, and this port to answer by.
 
         What it raises is logged by the reactor, and the port reads on.
         """
-        self._start(received)
+        self._received = received
+        self._read_on()
+
+    def doRead(self) -> None:
+        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
+        recvmsg, received, wall, number = self._socket.recvmsg, self._received, self._wall, self.number
+        places = self._places
+        for _ in range(MOST_IN_A_TURN):
+            if not self._is_reading:
+                return
+            try:
+                octets, control, _flags, (source, source_port) = recvmsg(LARGEST_DATAGRAM, _ROOM)
+            except BlockingIOError:
+                return
+            except OSError as problem:
+                self._failed(problem)
+                return
+            if not control:
+                continue  # The system had no memory to say where it arrived.
+            told = control[0][2]
+            place = places.get(told)
+            if place is None:
+                place = self._place(told)
+                if place is None:
+                    return
+            name, local, to_everybody, addresses = place
+            arrival = Arrival(name, local, number, _sender(source), source_port, wall(), to_everybody, addresses)
+            received(octets, arrival, self)
 
     def send(self, octets: bytes, destination: Destination) -> None:
         """Send one datagram; raises OSError when the network does not take it.
 
-        A client without an address of its own yet (`Destination.hwaddr`) is reached by broadcast, which RFC 2131
-        §4.1 allows and every client takes.
+        A client without an address of its own yet (`Destination.hwaddr`) is reached by a frame to its link address;
+        where there can be none (see `Link.deliver`), by broadcast, which RFC 2131 §4.1 allows and every client takes.
         """
-        address = _EVERYBODY if destination.hwaddr is not None else str(destination.address)
-        if self._interface is not None:
+        if destination.hwaddr is None:
+            address = inet_ntoa(destination.address.packed)
+        elif self._link is not None and self._link.deliver(octets, destination, self.number):
+            return
+        else:
+            address = _EVERYBODY
+        if self._socket.fileno() < 0:
+            raise OSError(f"{self} is closed: the interface has gone, or is not served any more")
+        interface = self.interface
+        if interface is not None and (address == _EVERYBODY) is not self._may_broadcast:
             # Everybody on the interface may be meant, but never a network's broadcast address: whoever makes us send
             # there has forged it.  The system refuses it, as long as the socket may not broadcast.
-            self._broadcasts(address == _EVERYBODY)
-        index = 0 if self._interface is None else self._interface.index
-        self._socket.sendmsg([octets], _pinned(destination.source, index), 0, (address, destination.port))
+            self._may_broadcast = not self._may_broadcast
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(self._may_broadcast))
+        source = int(destination.source)
+        control = self._controls.get(source)
+        if control is None:
+            if len(self._controls) >= _MOST_KNOWN:
+                self._controls.clear()
+            control = self._controls[source] = _pinned(destination.source, 0 if interface is None else interface.index)
+        self._socket.sendmsg((octets,), control, 0, (address, destination.port))
 
-    def _broadcasts(self, may: bool) -> None:
-        if may != self._may_broadcast:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(may))
-            self._may_broadcast = may
-
-    def _arrival(self) -> tuple[bytes, Arrival, UdpPort] | None:
-        """Read one datagram; None when the system does not say where it arrived."""
-        octets, control, _flags, (source, port) = self._socket.recvmsg(LARGEST_DATAGRAM, 64)
-        for level, kind, value in control:
-            if level == socket.IPPROTO_IP and kind == _IP_PKTINFO and len(value) == _PKTINFO.size:
-                break
-        else:
-            return None
+    def _place(self, told: bytes) -> _Place | None:
+        """Where that is which the system describes so; None if the port is stopped, for there is no such place."""
         # Of a broadcast our address is the interface's own (ipi_spec_dst), not the one in the header (ipi_addr).
-        index, local, sent_to = _PKTINFO.unpack(value)
-        name = _interface_name(index) if self._interface is None else self._interface.name
-        sender = IPv4Address(socket.inet_aton(source))  # To read the text itself takes it three times as long.
-        here, to_everybody = _address(local), local != sent_to
-        return octets, Arrival(name, here, self.number, sender, port, self._wall(), to_everybody), self
+        index, packed, sent_to = _PKTINFO.unpack(told)
+        local = IPv4Address(packed)
+        if self.interface is None:
+            return _Place(_interface_name(index), local, packed != sent_to, ())
+        if local not in self.interface.addresses:
+            self._doubt()
+            if not self._is_reading:
+                return None
+        ours = self.interface.addresses
+        if local not in ours:
+            return _Place(self.interface.name, local, packed != sent_to, ours)
+        if len(self._places) >= _MOST_KNOWN:
+            self._places.clear()
+        # The interface's own object for the address: to find it among the others again takes no time.
+        place = self._places[told] = _Place(self.interface.name, ours[ours.index(local)], packed != sent_to, ours)
+        return place
 
 
 @dataclass(slots=True)
@@ -269,7 +273,7 @@ class DataPort(_Port):
     def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
         super().__init__(reactor, opened)
         opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 0)
-        self._read = partial(opened.recvfrom, LARGEST_REPLY)
+        self._received: Callable[[bytes, Peer], None] = _nobody
         self._sendmsg = opened.sendmsg
 
     def start(self, received: Callable[[bytes, Peer], None]) -> None:
@@ -277,7 +281,23 @@ class DataPort(_Port):
 
         What it raises is logged by the reactor, and the port reads on.
         """
-        self._start(received)
+        self._received = received
+        self._read_on()
+
+    def doRead(self) -> None:
+        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
+        recvfrom, received = self._socket.recvfrom, self._received
+        for _ in range(MOST_IN_A_TURN):
+            if not self._is_reading:
+                return
+            try:
+                octets, peer = recvfrom(LARGEST_REPLY)
+            except BlockingIOError:
+                return
+            except OSError as problem:
+                self._failed(problem)
+                return
+            received(octets, peer)
 
     def send(self, datagrams: Sequence[bytes], path: Path) -> None:
         """Send datagrams, in order.
@@ -319,10 +339,14 @@ class DataPort(_Port):
         return True
 
 
-@lru_cache(maxsize=256)
-def _address(packed: bytes) -> IPv4Address:
-    """One of our own addresses: there are few, and each comes with every datagram."""
-    return IPv4Address(packed)
+def _nobody(*_: object) -> None:
+    """Takes what arrives before anybody does."""
+
+
+@lru_cache(maxsize=1024)
+def _sender(address: str) -> IPv4Address:
+    """Relays and clients without an address send most; to read the text itself takes three times as long."""
+    return IPv4Address(inet_aton(address))
 
 
 @lru_cache(maxsize=64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +17,46 @@ from pixelboot.malformed import Malformed
 BODY_LIMIT = 32768
 """Octets of a request's body."""
 
-Answer = tuple[int, Mapping[str, object] | bytes]
+Turn = Callable[[], Awaitable[object]]
+"""Lets the reactor do what else it has to do."""
+
+
+class Streamed:
+    """JSON of which there may be too much to write it in one go: pieces, each made when the one before it is taken."""
+
+    def __init__(self, pieces: Iterator[bytes], turn: Turn) -> None:
+        """The reactor has a `turn` behind every piece."""
+        self._pieces = pieces
+        self._turn = turn
+        self._ready: Deferred[None] | None = None
+
+    async def send(self, request: Request) -> None:
+        """Send all of it; whoever takes it may be slow, or be cancelled."""
+        request.registerProducer(self, True)
+        for piece in self._pieces:
+            request.write(piece)
+            await self._turn()
+            if self._ready is not None:
+                await self._ready
+        request.unregisterProducer()
+        request.finish()
+
+    def pauseProducing(self) -> None:
+        """See `twisted.internet.interfaces.IPushProducer`."""
+        if self._ready is None:
+            self._ready = Deferred()
+
+    def resumeProducing(self) -> None:
+        """See `twisted.internet.interfaces.IPushProducer`."""
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            ready.callback(None)
+
+    def stopProducing(self) -> None:
+        """Nobody takes it any more: who sends it is told so by the request."""
+
+
+Answer = tuple[int, Mapping[str, object] | bytes | Streamed]
 """The status code, and what is told: values for JSON, or JSON."""
 
 Telling = Callable[[Request], Coroutine[Deferred[Any], Any, Answer]]
@@ -80,13 +119,20 @@ def answer(request: Request, telling: Coroutine[Deferred[Any], Any, Answer], *, 
 
     async def tell() -> None:
         code, body = await telling
-        if not finished.called:
+        if finished.called:
+            return
+        if isinstance(body, Streamed):
+            _begin(request, code)
+            await body.send(request)
+        else:
             send(request, code, body)
 
     def failed(failure: Failure) -> None:
         if not finished.called or changes:
             _log.failure("a request on the control channel failed", failure)
-        if not finished.called:
+        if not finished.called and request.startedWriting:
+            request.loseConnection()  # only that says that there should be more
+        elif not finished.called:
             send(request, 500, {"error": "see the server's log"})
 
     running = Deferred.fromCoroutine(tell())
@@ -97,8 +143,12 @@ def answer(request: Request, telling: Coroutine[Deferred[Any], Any, Answer], *, 
 def send(request: Request, code: int, body: Mapping[str, object] | bytes) -> None:
     """Answer now."""
     octets = body if isinstance(body, bytes) else json.dumps(body).encode() + b"\n"
-    request.setResponseCode(code)
-    request.setHeader(b"content-type", b"application/json")
+    _begin(request, code)
     request.setHeader(b"content-length", str(len(octets)).encode())
     request.write(octets)
     request.finish()
+
+
+def _begin(request: Request, code: int) -> None:
+    request.setResponseCode(code)
+    request.setHeader(b"content-type", b"application/json")

@@ -2,56 +2,66 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 import os
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
 from pixelboot import __version__
 from pixelboot.boot.seam import Choices, ContainerStore
-from pixelboot.dhcp.proxy.service import ProxyService
-from pixelboot.dhcp.server.compose import Scope
-from pixelboot.dhcp.server.service import DhcpService
+from pixelboot.dhcp.neighbours import Neighbour
+from pixelboot.dhcp.network.scope import Link
+from pixelboot.dhcp.service import DhcpService
 from pixelboot.http.service import HttpService
-from pixelboot.leases.lease import Lease, State
+from pixelboot.leases.lease import Lease, Pool, State
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Library
 from pixelboot.site import Site
 from pixelboot.tftp.service import TftpService
+from pixelboot.view.reply import Turn
+
+MOST_LEASES = 100
+"""Leases that are told one by one, the first by address."""
 
 MOST_CONTAINERS = 100
 """Containers that are told one by one, the first by file name.  All ten thousand would keep the server busy."""
 
+SLICE = 2000
+"""Leases that are counted in one go, which takes a millisecond or two."""
+
+Line = dict[str, object]
+"""A service, or a part of one: ``name``, ``listening`` (where) and ``about`` (what there is to say)."""
+
 Status = dict[str, Any]
 """A piece of the whole; what two pieces have under the same key is added up."""
 
-
-async def describe_dhcp(service: DhcpService, scope: Scope) -> Status:
-    """The DHCP service in a line, and all its leases by address."""
-    leases = [] if service.store is None else sorted(await service.store.list(), key=lambda lease: lease.address)
-    bound = sum(lease.state is State.BOUND for lease in leases)
-    about = f"{bound} of {scope.pool.size} addresses of {scope.pool.network} leased"
-    if service.store is None:
-        about = "opening its leases"
-    elif problem := service.port.problem:
-        about = f"answers nobody: {problem}"
-    line = {"name": service.name, "listening": str(service.port), "about": about}
-    return {"services": [line], "leases": [_lease(each) for each in leases]}
+_PROXY = "says what to boot, gives no addresses"
 
 
-async def describe_proxy(service: ProxyService) -> Status:
-    """The proxy in a line: it has nothing of its own but its ports."""
-    problem = next((port.problem for port in service.ports if port.problem), "")
-    alone = len(service.ports) > 1
-    about = "says what to boot, gives no addresses" if alone else "answers firmware that asks here, too"
-    if problem:
-        about = f"answers nobody: {problem}"
-    first, *others = service.ports
-    listening = ", ".join([str(first), *(str(port.number) for port in others)])
-    line = {"name": service.name, "listening": listening, "about": about}
-    return {"services": [line]}
+async def describe_dhcp(service: DhcpService, mode: str, turn: Turn) -> Status:
+    """The DHCP service: a line an interface and a network, the leases as far as `MOST_LEASES`, and other servers.
+
+    `mode` is how networks are served that the settings do not name.  The reactor has a `turn` before every `SLICE`.
+    """
+    links = service.network.links
+    census = _Census(links)
+    leases = () if service.store is None else await service.store.list()
+    for at in range(0, len(leases), SLICE):
+        await turn()
+        census.add(leases[at : at + SLICE])
+    lines = [*_places(service), *map(_link, links, census.tallies)]
+    if mode == "proxy":
+        lines.append({"name": "dhcp proxy", "listening": "every other network" if links else "", "about": _PROXY})
+    return {
+        "services": lines,
+        "leases": [_lease(each) for _, each in census.first],
+        "lease_counts": Counter({str(state): count for state, count in census.states.items()}),
+        "neighbours": [_neighbour(each) for each in service.neighbours],
+    }
 
 
 async def describe_tftp(service: TftpService, root: str) -> Status:
@@ -91,6 +101,96 @@ def describe_process(state: str, uptime: float, counts: Mapping[str, int]) -> St
         "containers": [],
         "container_counts": Counter(),
         "leases": [],
+        "lease_counts": Counter(),
+        "neighbours": [],
+    }
+
+
+class _Tally:
+    """How many addresses of a link are leased; addresses are numbers here."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.given = 0
+        """Of the pool."""
+        self.kept = 0
+        """Of its networks, but not of the pool: those of hosts, and of a pool that was larger once."""
+        self._ranges = [(int(first), int(last)) for first, last in pool.ranges]
+        self._networks = [(int(each.network_address), int(each.broadcast_address)) for each in pool.networks]
+        # Those that are reserved lie in the ranges, all of them (see `pixelboot.dhcp.network.links.link`).
+        self._reserved = frozenset(map(int, pool.reserved))
+        self.size = sum(last - first + 1 for first, last in self._ranges) - len(self._reserved)
+        """How many addresses the pool has."""
+
+    def add(self, bound: Sequence[int]) -> None:
+        """Count these leased addresses, which are in ascending order."""
+        given = 0
+        for span in self._ranges:
+            found = bound[_within(bound, span)]
+            given += len(found) - (len(self._reserved.intersection(found)) if found and self._reserved else 0)
+        self.given += given
+        self.kept += sum(len(bound[_within(bound, span)]) for span in self._networks) - given
+
+
+class _Census:
+    """All leases, counted a part at a time."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self.states: Counter[State] = Counter()
+        """How many there are in each state."""
+        self.first: list[tuple[int, Lease]] = []
+        """The first by address, with that as a number."""
+        self.tallies = [_Tally(link.pool) for link in links]
+        """How many addresses of each link are leased."""
+
+    def add(self, leases: Sequence[Lease]) -> None:
+        """Count these, of which none was counted before."""
+        numbered = [(int(lease.address), lease) for lease in leases]
+        self.states.update([lease.state for lease in leases])
+        self.first = heapq.nsmallest(MOST_LEASES, [*self.first, *numbered])
+        bound = sorted([number for number, lease in numbered if lease.state is State.BOUND])
+        for tally in self.tallies:
+            tally.add(bound)
+
+
+def _within(numbers: Sequence[int], span: tuple[int, int]) -> slice:
+    """Which of the `numbers`, that are in ascending order, lie in the span, whose ends belong to it."""
+    return slice(bisect_left(numbers, span[0]), bisect_right(numbers, span[1]))
+
+
+def _places(service: DhcpService) -> Iterator[Line]:
+    """The interfaces that are served, and those that should be."""
+    opening = service.gives_addresses and service.store is None
+    numbers = dict.fromkeys(port.number for port in service.listening.ports)
+    for name, each in service.listening.interfaces.items():
+        about = "opening its leases" if opening else f"as {', '.join(map(str, each.addresses))}"
+        yield {"name": service.name, "listening": f"{name} udp {', '.join(map(str, numbers))}", "about": about}
+    for name, reason in service.listening.waiting.items():
+        yield {"name": service.name, "listening": name, "about": f"waiting: {reason}"}
+    if not service.listening.interfaces and not service.listening.waiting:
+        yield {"name": service.name, "listening": "nowhere", "about": "no interface has an address in a subnet"}
+
+
+def _link(link: Link, tally: _Tally) -> Line:
+    """A link in a line: what it is called, and how many of its addresses are leased."""
+    networks = link.pool.name
+    called = networks if link.name == networks else f"{link.name}: {networks}"
+    about = _PROXY
+    if link.mode == "server":
+        kept = f", and {tally.kept} outside the pool" if tally.kept else ""
+        about = f"{tally.given} of {tally.size} addresses leased{kept}"
+    return {"name": f"dhcp {link.mode}", "listening": called, "about": about}
+
+
+def _neighbour(neighbour: Neighbour) -> dict[str, object]:
+    return {
+        "address": str(neighbour.address),
+        "cards": list(map(str, neighbour.cards)),
+        "places": list(neighbour.places),
+        "gives": sorted(map(str, neighbour.gives)),
+        "first_seen_at": neighbour.first_seen_at,
+        "last_seen_at": neighbour.last_seen_at,
+        "times": neighbour.times,
+        "expected": neighbour.expected,
     }
 
 

@@ -12,8 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.architecture import Architecture
+from pixelboot.boot.hosts import HostBoot, Hosts
 from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.boot.policy import Assignment, BootPolicy, Policy, script_url
+from pixelboot.boot.pxe import PxeSettings
 from pixelboot.boot.settings import BootSettings, LoaderSettings
 from pixelboot.hwaddr import HardwareAddress
 
@@ -54,7 +56,7 @@ def machine(firmware: Firmware, architecture: Architecture | None = Architecture
 
 def settings(tftp_server: IPv4Address | None = None, **loaders: str) -> BootSettings:
     """``[boot]`` with these loaders."""
-    return BootSettings(loaders=LoaderSettings(**loaders), tftp_server=tftp_server)
+    return BootSettings(loaders=LoaderSettings(**loaders), tftp_server=tftp_server, pxe=PxeSettings())
 
 
 class Policies(SynchronousTestCase):
@@ -203,6 +205,63 @@ class Policies(SynchronousTestCase):
         if "://" not in name:
             self.assertEqual(unquote(url.path), f"/loaders/x/{name}")
             self.assertEqual((url.query, url.fragment), ("", ""))
+
+
+class OwnLoaderTests(SynchronousTestCase):
+    """Machines that load something else than their kind does."""
+
+    def assigned(self, hosts: Hosts, asks: Machine, *names: str, tftp: bool = True) -> Assignment:
+        """What a site with these loaders says at once."""
+
+        async def now() -> Hosts:
+            return hosts
+
+        policy = BootPolicy(settings(), 8080, tftp, Tree("snponly.efi", *names).holds, hosts=now)
+        # Without a turn of the reactor, so nothing that is slow can be in between.
+        with self.assertRaises(StopIteration) as stopped:
+            policy.assign(asks, SERVER).send(None)
+        given: Assignment = stopped.exception.value
+        return given
+
+    def test_own_loader(self) -> None:
+        """By its card or UUID, for PXE and HTTP; everybody else gets that of its kind."""
+        pxe, http = machine(Firmware.PXE), machine(Firmware.HTTP)
+        key = str(CARD)
+        for what, said, asks, expected in (
+            ("file", "own.efi", pxe, Assignment("own.efi")),
+            ("file by HTTP", "own.efi", http, Assignment("http://10.77.0.1:8080/loaders/own.efi")),
+            ("file of an unknown kind", "own.efi", machine(Firmware.PXE, None, 0x15), Assignment("own.efi")),
+            ("TFTP elsewhere", "tftp://192.0.2.9/x.efi", pxe, Assignment("x.efi", ELSEWHERE)),
+            ("URL", "https://192.0.2.9/x.efi", http, Assignment("https://192.0.2.9/x.efi")),
+            ("iPXE", "own.efi", machine(Firmware.IPXE), Assignment(SCRIPT)),
+            ("nothing to boot", "own.efi", machine(Firmware.OTHER), Assignment()),
+            ("none", "", pxe, Assignment("snponly.efi")),
+        ):
+            self.assertEqual(self.assigned(Hosts({key: HostBoot(loader=said)}), asks, "own.efi"), expected, what)
+        board = bytes.fromhex("33221100554477668899aabbccddeeff")
+        hosts = Hosts({}, {"00112233-4455-6677-8899-aabbccddeeff": HostBoot(loader="own.efi")})
+        asks = Machine("hw:1", CARD, Firmware.PXE, board, Architecture.UEFI_X64, 7)
+        self.assertEqual(self.assigned(hosts, asks, "own.efi"), Assignment("own.efi"))
+        self.assertEqual(self.assigned(hosts, pxe, "own.efi"), Assignment("snponly.efi"))
+
+    def test_obstacles(self) -> None:
+        for said, asks, why in (
+            ("gone.efi", machine(Firmware.PXE), "no loader for uefi-x64: there is no file gone.efi"),
+            (
+                "http://192.0.2.9/x",
+                machine(Firmware.PXE),
+                "its own loader is http://192.0.2.9/x, which PXE cannot fetch",
+            ),
+            ("tftp://192.0.2.9/x", machine(Firmware.HTTP), "x, which UEFI HTTP boot cannot fetch"),
+        ):
+            given = self.assigned(Hosts({str(CARD): HostBoot(loader=said)}), asks)
+            self.assertIsNone(given.boot_file)
+            self.assertIn(why, given.obstacle)
+
+    def test_a_machine_that_boots_its_disk(self) -> None:
+        """Its ROM gets the loader all the same: the script says the rest."""
+        hosts = Hosts({str(CARD): HostBoot("local")})
+        self.assertEqual(self.assigned(hosts, machine(Firmware.PXE)), Assignment("snponly.efi"))
 
 
 class ScriptUrlTests(SynchronousTestCase):

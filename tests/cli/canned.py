@@ -19,6 +19,8 @@ STATUS: Mapping[str, object] = {
     "containers": [],
     "container_counts": {},
     "leases": [],
+    "lease_counts": {},
+    "neighbours": [],
 }
 """The status of a server that does nothing."""
 

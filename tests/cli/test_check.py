@@ -45,6 +45,15 @@ class CheckTests(SynchronousTestCase):
         code, out, error = command("check")
         self.assertEqual((code, build(Site, tomllib.loads(out)), error), (0, build(Site, {}), ""))
 
+    def test_an_interface_that_is_not_there_yet(self) -> None:
+        """It would be waited for: the settings are good, and that is told, too, for it may be misspelt."""
+        file = settings(self.folder, free_udp_port())
+        code, out, error = command("check", "--config", file, "--dhcp-interface", "gone0")
+        self.assertEqual((code, tomllib.loads(out)["dhcp"]["interface"]), (0, "gone0"))
+        self.assertRegex(
+            error, r"\Apixelboot: dhcp\.interface: there is no gone0 now, it would be waited for; [^\n]*\n\Z"
+        )
+
     def test_wrong(self) -> None:
         """Status 1, nothing on standard output, and one line that names the key; so what this machine lacks."""
         file = settings(self.folder, 67, "tcp:80")
@@ -52,7 +61,10 @@ class CheckTests(SynchronousTestCase):
             (["--config", "/nonexistent.toml"], "--config /nonexistent.toml: No such file or directory\n"),
             (["--dhcp-port", "x"], 'dhcp.port = "x": must be a whole number from 1 to 65535\n'),
             (["--http-root", "/nonexistent"], 'http.root = "/nonexistent": must be a folder that exists\n'),
-            (["--config", file, "--dhcp-interface", "gone0"], 'dhcp.interface = "gone0": must be one of '),
+            (
+                ["--config", file, "--dhcp-address", "198.51.100.9"],
+                'dhcp.address = "198.51.100.9": must be an address of ',
+            ),
             (["--bogus"], "option --bogus not recognized\n"),
             (["extra"], "Wrong number of arguments.\n"),
         ):

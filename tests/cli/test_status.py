@@ -43,6 +43,20 @@ def lease(**fields: object) -> dict[str, object]:
     } | fields
 
 
+def neighbour(**fields: object) -> dict[str, object]:
+    """Another DHCP server."""
+    return {
+        "address": "10.77.0.9",
+        "cards": ["02:aa:00:00:00:09"],
+        "places": ["eno1"],
+        "gives": ["addresses", "boot files"],
+        "first_seen_at": 0.0,
+        "last_seen_at": NOON.timestamp(),
+        "times": 3,
+        "expected": True,
+    } | fields
+
+
 class LinesTests(SynchronousTestCase):
     """`lines`."""
 
@@ -72,7 +86,12 @@ class LinesTests(SynchronousTestCase):
         """Columns stand below each other; counters in the order of their names."""
         shown = self.shown(
             uptime=90061.9,
-            services=[service(), service(name="dhcp", listening="eno1 udp 67", about="1 of 9 addresses leased")],
+            services=[
+                service(),
+                service(name="dhcp", listening="eno1 udp 67, 4011", about="as 10.77.0.1"),
+                service(name="dhcp", listening="eno2", about="waiting: there is no such interface"),
+                service(name="dhcp server", listening="10.77.0.0/24", about="1 of 9 addresses leased"),
+            ],
             containers=[
                 container(),
                 container(id="bad", state="unbootable", reason="it is no PNG", name="", size=3),
@@ -80,6 +99,11 @@ class LinesTests(SynchronousTestCase):
             ],
             container_counts={"unbootable": 1, "ready": 2},
             leases=[lease(), lease(address="10.77.0.9", state="offered", expires_at=None, hostname="", hwaddr="")],
+            lease_counts={"offered": 1, "bound": 1},
+            neighbours=[
+                neighbour(),
+                neighbour(address="10.77.0.8", places=["e1 by 10.0.0.3"], gives=["proxyDHCP"], expected=False),
+            ],
             counts={"http.Served": 3, "dhcp.Bound": 12},
         )
         self.assertEqual(
@@ -89,17 +113,23 @@ class LinesTests(SynchronousTestCase):
                 "state in /s",
                 "",
                 "services",
-                "  http       tcp 8080                 1 connections, serves /r",
-                "  dhcp       eno1 udp 67              1 of 9 addresses leased",
+                "  http        tcp 8080                 1 connections, serves /r",
+                "  dhcp        eno1 udp 67, 4011        as 10.77.0.1",
+                "  dhcp        eno2                     waiting: there is no such interface",
+                "  dhcp server 10.77.0.0/24             1 of 9 addresses leased",
                 "",
                 "containers: 2 ready, 1 unbootable",
                 "  demo                     ready        14.2 MB  Demo",
                 "  bad                      unbootable       3 B  it is no PNG",
                 "  off                      ready        14.2 MB  disabled: menus do not offer it; Demo",
                 "",
-                "leases",
+                "leases: 1 offered, 1 bound",
                 "  10.77.0.100     02:aa:00:00:00:01 bound    until 2026-03-01 12:00:00  node1",
                 "  10.77.0.9                         offered  for ever",
+                "",
+                "other DHCP servers",
+                "  10.77.0.9       eno1: gives addresses, boot files, heard last at 2026-03-01 12:00:00",
+                "  10.77.0.8       e1 by 10.0.0.3: gives proxyDHCP, a rival, heard last at 2026-03-01 12:00:00",
                 "",
                 "exchanges",
                 "  dhcp.Bound               12",
@@ -109,8 +139,13 @@ class LinesTests(SynchronousTestCase):
 
     def test_many_leases(self) -> None:
         """A person is shown some of them, and told how many more there are."""
-        for count, told in ((MOST_LEASES, []), (MOST_LEASES + 2, ["  … and 2 more (--json shows all)"])):
-            shown = self.shown(leases=[lease()] * count)
+        for count, listed, told in (
+            (MOST_LEASES, MOST_LEASES, []),
+            (MOST_LEASES + 2, MOST_LEASES + 2, ["  … and 2 more (pixelboot leases shows all)"]),
+            (100_000, 100, [f"  … and {100_000 - MOST_LEASES} more (pixelboot leases shows all)"]),
+        ):
+            shown = self.shown(leases=[lease()] * listed, lease_counts={"bound": count - 1, "released": 1})
+            self.assertIn(f"leases: {count - 1} bound, 1 released", shown)
             self.assertEqual(len([line for line in shown if "node1" in line]), MOST_LEASES)
             self.assertEqual([line for line in shown if "more" in line], told)
 
@@ -127,8 +162,9 @@ class LinesTests(SynchronousTestCase):
             services=[service(listening=HOSTILE, about=HOSTILE)],
             containers=[container(id=HOSTILE, name=HOSTILE), container(reason=HOSTILE)],
             leases=[lease(hostname=HOSTILE)],
+            neighbours=[neighbour(places=[HOSTILE] * 3)],
         )
-        self.assertEqual(len(shown), 14)
+        self.assertEqual(len(shown), 17)
         for line in shown:
             self.assertTrue(line.isprintable(), ascii(line))
             self.assertLess(len(line), 600)
@@ -159,7 +195,8 @@ class CommandTests(SynchronousTestCase):
     def test_status(self) -> None:
         """As text, and whole as JSON."""
         state = folder_for(self.addCleanup)
-        status = {**STATUS, "leases": [lease(hostname="größer")] * (MOST_LEASES + 1)}
+        some = [lease(hostname="größer")] * (MOST_LEASES + 1)
+        status = {**STATUS, "leases": some, "lease_counts": {"bound": len(some)}, "neighbours": [neighbour()]}
         Canned(state, [answer(status)] * 2, self.addCleanup)
         self.assertEqual(command("status", "--state", state), (0, "\n".join(lines(status)) + "\n", ""))
         code, out, error = command("status", "--state", state, "--json")

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from pixelboot.boot.machine import Machine
-from pixelboot.boot.memory import Memory
+from pixelboot.boot.memory import Looping, Memory
 from pixelboot.boot.policy import Assignment, Policy
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.dhcp import client
 from pixelboot.dhcp.exchange import Exchange
-from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message import relay, wire
 from pixelboot.dhcp.message.options import Option
 from pixelboot.dhcp.message.wire import Message, MessageType
-from pixelboot.dhcp.proxy.protocol import ProxyProtocol
-from pixelboot.dhcp.server.compose import Scope
-from pixelboot.dhcp.server.protocol import DhcpProtocol
-from pixelboot.dhcp.settings.dhcp import SubnetSettings
-from pixelboot.leases.lease import Lease
+from pixelboot.dhcp.neighbours import OtherServer
+from pixelboot.dhcp.network.network import Network
+from pixelboot.dhcp.network.scope import Link, Parameters, Scope
+from pixelboot.dhcp.outcomes import NotReturned
+from pixelboot.dhcp.proxy.answer import answer as by_proxy
+from pixelboot.dhcp.reception import Answering, Reception
+from pixelboot.dhcp.server.probe import Prober
+from pixelboot.dhcp.server.protocol import AddressServer
+from pixelboot.dhcp.settings.dhcp import DhcpSettings, SubnetSettings
+from pixelboot.dhcp.settings.host import HostSettings
+from pixelboot.leases.lease import Lease, Pool
 from pixelboot.leases.memory import MemoryLeases
 from pixelboot.leases.seam import LeaseStore
 from pixelboot.outcome import Outcome
+from tests.dhcp.server.sound import sound
 
 SERVER = IPv4Address("10.77.0.1")
 SECOND = IPv4Address("10.77.0.2")
@@ -52,10 +59,33 @@ DECLINE_TIME = 3600.0
 PROXY_PORT = 4011
 
 
-def scope(subnet: SubnetSettings = SUBNET) -> Scope:
-    """The subnet as served from `SERVER` and `SECOND`."""
-    servers = frozenset({SERVER, SECOND})
-    return Scope(subnet, subnet.addresses(servers), servers)
+OWN = (SERVER, SECOND)
+"""Our addresses on the interface."""
+
+
+def settings(*subnets: SubnetSettings, **more: Any) -> DhcpSettings:
+    """A site that serves these subnets; nothing is asked for on the wire, unless it is said."""
+    site: dict[str, Any] = {"mode": "server", "subnet": subnets or (SUBNET,), "probe_time": 0.0, "reuse": 0.0}
+    return DhcpSettings(**(site | {"offer_time": OFFER_TIME, "decline_time": DECLINE_TIME} | more))
+
+
+def network(site: DhcpSettings, hosts: Sequence[HostSettings] = ()) -> Network:
+    """The networks of a site on whose interface we have the addresses `OWN`."""
+    found = Network(site, hosts)
+    found.own(OWN)
+    return found
+
+
+def parameters(subnet: SubnetSettings = SUBNET) -> Parameters:
+    """What the machines of a subnet are given."""
+    [link] = network(settings(subnet)).links
+    return link.subnets[0].parameters((), None)
+
+
+def pool(subnet: SubnetSettings = SUBNET) -> Pool:
+    """The addresses of a subnet."""
+    [link] = network(settings(subnet)).links
+    return link.pool
 
 
 def address(last: int) -> IPv4Address:
@@ -74,7 +104,7 @@ def say(
         chaddr=bytes((2, 0xAA, 0, 0, 0, host)).ljust(16, b"\0"),
         options=first | dict(options or {}),
     )
-    return replace(message, **fields)
+    return message._replace(**fields)
 
 
 def discover(host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any) -> Message:
@@ -107,15 +137,23 @@ def arrival(
 ) -> Arrival:
     """How a request came in; to 4011 EDK2 sends from 4011."""
     source_port = wire.CLIENT_PORT if port == wire.SERVER_PORT else port
-    return Arrival("lan0", local, port, source, source_port, now, to_everybody=source == NOWHERE)
+    return Arrival("lan0", local, port, source, source_port, now, source == NOWHERE, OWN)
 
 
-def exchange(request: Message, boot_file: str | None = None, come: Arrival | None = None) -> Exchange:
+def exchange(
+    request: Message, boot_file: str | None = None, come: Arrival | None = None, site: DhcpSettings | None = None
+) -> Exchange:
     """What is known when `request` is answered."""
     come = come or arrival()
+    machine, profile = client.meet(request)
+    added = request.options.get(Option.RELAY_AGENT_INFORMATION) if int(request.giaddr) else None
+    information = None if added is None else relay.RelayInformation()
+    scope = network(site or settings()).scope(request, machine, information, come)
+    assert isinstance(scope, Scope), scope
     named = request.address(Option.SERVER_IDENTIFIER)
-    server = named if named in (SERVER, SECOND) else come.local
-    return Exchange(request, come, client.recognise(request), server, Assignment(boot_file))
+    server = named if named in OWN and named is not None else come.local
+    assignment = Assignment(boot_file)
+    return Exchange(request, come, machine, server, assignment, scope, information, profile.quirks, server)
 
 
 class AnyPolicy:
@@ -159,20 +197,55 @@ class Gate:
 class Wire:
     """A wire with a server on it, and everything that it sends, read back from its octets.
 
-    Time is `now` and moved by hand.
+    Time is `now` and moved by hand; `clock` is for what waits meanwhile.
     """
 
-    def __init__(self, policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        site: DhcpSettings,
+        policy: Policy | None = None,
+        turn: Callable[[], Awaitable[None]] | None = None,
+        hosts: Sequence[HostSettings] = (),
+        prober: Prober | None = None,
+    ) -> None:
+        """`turn` is what the store of leases waits for instead of a disk."""
         self.now = 1_000_000.0
+        self.clock = Clock()
         self.memory = Memory()
+        self.site = site
         self.policy = policy or AnyPolicy(Assignment(URL))
+        self.prober = prober
         self.outcomes: list[Outcome] = []
+        self.noticed: list[Outcome] = []
+        """What was said beside the outcome of an exchange: of other servers, of machines that go round and round."""
         self.sent: list[tuple[Message, Destination]] = []
         self.octets: list[bytes] = []
+        self.network = network(site, hosts)
+        self.leases = Leases(turn or at_once)
+        self.table = self.leases.table
+        self.reception = self.reception_over(self.leases)
 
-    def receive(self, octets: bytes, come: Arrival) -> None:
-        """Hand a datagram to the server."""
-        raise NotImplementedError
+    def reception_over(self, leases: LeaseStore) -> Reception:
+        """A server with these leases."""
+        report = self.report
+        server = AddressServer(self.site, self.network, leases, self.memory, report, self.prober)
+        answering = Answering(server.answer, lambda known: by_proxy(known, self.site.proxy_port), server.query)
+        reception = Reception(self.site, self.network, self.policy, answering, report, self.clock)
+        reception.own(OWN)
+        return reception
+
+    def report(self, outcome: Outcome) -> None:
+        """Take an outcome."""
+        if isinstance(outcome, OtherServer | Looping | NotReturned):
+            self.noticed.append(outcome)
+        else:
+            self.outcomes.append(outcome)
+
+    @property
+    def link(self) -> Link:
+        """The one link."""
+        [link] = self.network.links
+        return link
 
     def send(self, octets: bytes, destination: Destination) -> None:
         """See `pixelboot.dhcp.reception.Sender.send`."""
@@ -182,7 +255,7 @@ class Wire:
     def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None) -> None:
         """A datagram reaches the server at its address `local`, or as `come` says."""
         octets = datagram if isinstance(datagram, bytes) else wire.encode(datagram)
-        self.receive(octets, come or arrival(self.now, local))
+        self.reception.received(octets, come or arrival(self.now, local), self)
 
     def ask(
         self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None
@@ -209,24 +282,22 @@ class Lan(Wire):
 
     def __init__(
         self,
-        subnet: SubnetSettings = SUBNET,
+        *subnets: SubnetSettings,
         policy: Policy | None = None,
-        turn: Callable[[], Awaitable[None]] = at_once,
+        turn: Callable[[], Awaitable[None]] | None = None,
+        hosts: Sequence[HostSettings] = (),
+        prober: Prober | None = None,
+        **more: Any,
     ) -> None:
-        super().__init__(policy)
-        self.leases = Leases(turn)
-        self.table = self.leases.table
-        self.scope = scope(subnet)
-        self.protocol = self.protocol_over(self.leases)
+        """`more` are settings of ``[dhcp]``."""
+        super().__init__(settings(*subnets, **more), policy, turn, hosts, prober)
 
-    def receive(self, octets: bytes, come: Arrival) -> None:
-        """See `Wire.receive`."""
-        self.protocol.received(octets, come, self)
-
-    def protocol_over(self, leases: LeaseStore) -> DhcpProtocol:
-        """A server with these leases."""
-        policy, report = self.policy, self.outcomes.append
-        return DhcpProtocol(self.scope, policy, leases, self.memory, report, OFFER_TIME, DECLINE_TIME)
+    def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None) -> None:
+        """See `Wire.arrive`; a reply that comes at once has to keep to the clauses."""
+        before = len(self.octets)
+        super().arrive(datagram, local, come)
+        for octets in self.octets[before:]:
+            sound(datagram, octets)
 
     def offered(self, host: int = 1, /, options: Mapping[int, bytes] | None = None, **fields: Any) -> IPv4Address:
         """The address that the client is offered."""
@@ -235,10 +306,10 @@ class Lan(Wire):
             raise AssertionError(reply)
         return reply.yiaddr
 
-    def bound(self, host: int = 1, wanted: IPv4Address | None = None) -> IPv4Address:
+    def bound(self, host: int = 1, wanted: IPv4Address | None = None, **fields: Any) -> IPv4Address:
         """The address that the client gets by DISCOVER and REQUEST."""
         options: dict[int, bytes] = {} if wanted is None else {Option.REQUESTED_ADDRESS: wanted.packed}
-        reply, _ = self.ask(select(host, self.offered(host, options)))
+        reply, _ = self.ask(select(host, self.offered(host, options, **fields), **fields))
         if reply.message_type is not MessageType.ACK:
             raise AssertionError(reply)
         return reply.yiaddr
@@ -248,10 +319,8 @@ class ProxyLan(Wire):
     """One proxy, at `SERVER`, with ports 67 and `PROXY_PORT`."""
 
     def __init__(self, policy: Policy | None = None, told: IPv4Address | None = None) -> None:
-        super().__init__(policy)
-        servers, report = frozenset({SERVER, SECOND}), self.outcomes.append
-        self.protocol = ProxyProtocol(self.policy, self.memory, report, servers, PROXY_PORT, told)
+        super().__init__(DhcpSettings(address=told, proxy_port=PROXY_PORT), policy)
 
-    def receive(self, octets: bytes, come: Arrival) -> None:
-        """See `Wire.receive`."""
-        self.protocol.received(octets, come, self)
+    def report(self, outcome: Outcome) -> None:
+        """Take an outcome; beside a proxy another server is part of the story."""
+        self.outcomes.append(outcome)

@@ -12,4 +12,5 @@ class Coverage(clauses.Coverage):
 
     page = "rfc-coverage.rst"
     folder = Path(__file__).parent
+    others = (folder.parent / "boot", folder.parent / "leases", folder.parent / "firmware")
     last = {"D": 51, "R": 12, "O": 19, "P": 19}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hypothesis import given
@@ -17,6 +16,7 @@ from pixelboot.dhcp.message.wire import Message, MessageType
 from tests.dhcp.lan import RELAY, SERVER, discover, exchange
 
 PXE = {60: b"PXEClient:Arch:00007:UNDI:003000"}
+PI = {60: b"PXEClient:Arch:00000:UNDI:002001", 93: b"\0\0", 97: b"\0RPi4" + bytes(12)}
 ELSEWHERE = IPv4Address("192.0.2.9")
 
 
@@ -54,14 +54,18 @@ class BootServer(SynchronousTestCase):
     """Where the boot file lies."""
 
     def test_d45_66_and_siaddr(self) -> None:
-        """D45: the same address as number and as text, the text without a NUL (the Raspberry Pi reads it so)."""
-        for next_server, expected in ((None, SERVER), (ELSEWHERE, ELSEWHERE)):
-            known = exchange(discover(1, PXE))
-            known = replace(known, assignment=Assignment("snponly.efi", next_server))
+        """D45: the same address as number and as text, with a NUL for who ends it in place, without for the Pi."""
+        for sent, next_server, expected, nul in (
+            (PXE, None, SERVER, b"\0"),
+            (PXE, ELSEWHERE, ELSEWHERE, b"\0"),
+            (PI, None, SERVER, b""),
+        ):
+            known = exchange(discover(1, sent))
+            known = known._replace(assignment=Assignment("snponly.efi", next_server))
             options = Options(known, MessageType.OFFER)
             add_boot_server(known, options)
             offer = reply(known, options)
-            self.assertEqual((offer.siaddr, offer.options[66]), (expected, str(expected).encode()))
+            self.assertEqual((offer.siaddr, offer.options[66]), (expected, str(expected).encode() + nul))
             self.assertEqual(offer.address(54), SERVER)
 
     def test_66_to_pxe_firmware_that_wants_it(self) -> None:

@@ -9,8 +9,9 @@ from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.boot.policy import Assignment
 from pixelboot.dhcp.outcomes import Bound, Offered, Overheard, Proxied
 from pixelboot.hwaddr import HardwareAddress
+from pixelboot.leases.lease import Claim, Lease
 from pixelboot.leases.table import LeaseTable
-from tests.dhcp.lan import SUBNET, scope
+from tests.dhcp.lan import pool
 
 MACHINE = Machine("hw:1", HardwareAddress.parse("02:aa:00:00:00:01"), Firmware.PXE, None, Architecture.UEFI_X64, 7)
 
@@ -20,8 +21,8 @@ class Lines(SynchronousTestCase):
 
     def test_what_it_boots(self) -> None:
         """Or why it does not; of who did not ask, nothing."""
-        lease = LeaseTable().offer(MACHINE.identity, "", scope(SUBNET).pool, None, 0.0, 9.0)
-        assert lease is not None
+        lease = LeaseTable().offer(Claim(MACHINE.identity, "", pool()), None, 0.0, 9.0)
+        assert isinstance(lease, Lease)
         for assignment, words in (
             (Assignment("snponly.efi"), ", boots snponly.efi"),
             (Assignment(obstacle="TFTP is off"), ", boots nothing from here: TFTP is off"),

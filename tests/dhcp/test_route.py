@@ -8,6 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.datagram import Destination
+from pixelboot.dhcp.message.relay import RelayInformation
 from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.route import back, destination
 from pixelboot.hwaddr import HardwareAddress
@@ -61,6 +62,26 @@ class Ladder(SynchronousTestCase):
         request = say(MessageType.DISCOVER, 1)
         reply = Message(op=2, xid=1, chaddr=request.chaddr, yiaddr=GIVEN, options={53: bytes((OFFER,))})
         self.assertEqual(destination(request, reply, arrival(local=SERVER), SECOND).source, SECOND)
+
+    def test_r10_the_port_of_the_relay(self) -> None:
+        """R10: if the relay says so, the port that it sent from."""
+        request = say(MessageType.DISCOVER, 1, giaddr=RELAY)
+        reply = Message(op=2, xid=1, chaddr=request.chaddr, yiaddr=GIVEN, giaddr=RELAY, options={53: bytes((OFFER,))})
+        come = arrival(source=RELAY)._replace(source_port=5000)
+        for relay, port in ((None, 67), (RelayInformation(b"a"), 67), (RelayInformation(source_port=True), 5000)):
+            self.assertEqual(destination(request, reply, come, SERVER, relay).port, port, str(relay))
+
+    def test_firmware_that_does_not_answer_arp(self) -> None:
+        """The ROM of a Pi 3 has an address and is deaf to ARP: at its link address, behind a relay the relay's way."""
+        cases: tuple[tuple[dict[str, Any], Destination], ...] = (
+            ({"ciaddr": HAS}, Destination(HAS, 68, SERVER, "lan0", MAC)),
+            ({"ciaddr": HAS, "giaddr": RELAY}, Destination(RELAY, 67, SERVER, "lan0")),
+            ({}, Destination(GIVEN, 68, SERVER, "lan0", MAC)),
+        )
+        for fields, expected in cases:
+            request = say(MessageType.REQUEST, 1, **fields)
+            reply = Message(op=2, xid=1, chaddr=request.chaddr, yiaddr=GIVEN, options={53: bytes((ACK,))})
+            self.assertEqual(destination(request, reply, arrival(), SERVER, arp=False), expected, str(fields))
 
 
 class Back(SynchronousTestCase):

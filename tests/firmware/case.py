@@ -71,12 +71,16 @@ class BootCase(LabCase):
 
     def boot(self, machine: Identity, firmware: Firmware) -> Process:
         """Boot a machine from power-on until it has switched itself off: it ran what was packed, every octet."""
-        powered = self.running(qemu.power_on(self.network, machine, firmware))
+        powered = self.running(qemu.power_on(self.network.segment, machine, firmware))
+        self.assert_booted(powered)
+        return powered
+
+    def assert_booted(self, powered: Process) -> None:
+        """The machine runs what was packed, every octet, and switches itself off."""
         marker = powered.wait_for(qemu.MARKER_LINE, 180.0)
         self.assertEqual(marker[1], self.packed.sha256)
         self.assertIn(initramfs.CMDLINE, marker[2], "the command line came from the container")
         self.assertEqual(powered.wait(30.0), 0)
-        return powered
 
 
 def addresses(client: Namespace) -> list[str]:

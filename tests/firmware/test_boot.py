@@ -161,7 +161,7 @@ class ServeTests(LabCase):
         """It packs a container, says what to look at, serves it, and ends when it is told to."""
         folder = self.network.folder / "serve"
         serve = self.running(self.network.server.start("serve", sys.executable, "-m", "lab.serve", str(folder)))
-        serve.wait_for(r"answering on lo udp 6767", 120.0)
+        serve.wait_for(r"answering on lo, udp 6767", 120.0)
         url = serve.wait_for(r"curl (http://127\.0\.0\.1:\d+/containers)$", 1.0)[1]
         serve.wait_for(r"is ready as demo", 60.0)
         listed = self.network.server.run(needs.program("busybox"), "wget", "-q", "-O", "-", url)

@@ -126,7 +126,7 @@ class FlagTests(LabCase):
         self.assertEqual(bound[4], "10.77.0.2", "server-ip")
         self.assertEqual(bound[5], "10.77.0.3", "tftp-server")
         self.assertEqual(bound[6], "mine.pxe", "bootfile")
-        self.log.wait_for(rf"answering on {BRIDGE} udp 67", 1.0)
+        self.log.wait_for(rf"answering on {BRIDGE}, udp 67", 1.0)
         self.client.ip("address", "add", "10.77.0.33/24", "dev", "eth0")
         ranges = {"ip-range-start", "ip-range-end"}
         return ranges | {"interface", "server-ip", "subnet-mask", "lease-time", "tftp-server", "bootfile", "verbose"}
@@ -176,7 +176,7 @@ class ModuleTests(LabCase):
         python = (sys.executable, "-m", "pixelboot")
         server = self.network.server.start("pixelboot", *python, "serve", *words, env={"PYTHONPATH": str(CHECKOUT)})
         self.running(server)
-        server.wait_for(rf"proxyDHCP on {BRIDGE} udp 67 and {BRIDGE} udp 4011", 60.0)
+        server.wait_for(rf"answering on {BRIDGE}, udp 67 and 4011", 60.0)
         self.assertTrue(Path(state / "containers").is_dir())
         self.network.server.run(*python, "stop", "--state", str(state))
         self.assertEqual(server.wait(20.0), 0)

@@ -68,7 +68,7 @@ class NetbootTests(LabCase):
 
     def power_on(self, number: int, firmware: Firmware) -> Process:
         """A machine, which is switched off at the test's end."""
-        return self.running(qemu.power_on(self.network, qemu.identity(number), firmware, memory=MEMORY))
+        return self.running(qemu.power_on(self.network.segment, qemu.identity(number), firmware, memory=MEMORY))
 
     def assert_served(self, log: Process, number: int) -> None:
         """The machine has fetched its kernel and its initrd, whole."""

@@ -25,7 +25,7 @@ class ProxyTests(BootCase):
 
     def _boot(self, machine: Identity, firmware: Firmware) -> tuple[Process, list[str]]:
         """Boot a machine; its own lines, and what was seen on the wire.  Its address comes from dnsmasq."""
-        capture = Capture(self.network, firmware)
+        capture = Capture(self.network.segment, firmware)
         powered = self.boot(machine, firmware)
         seen = [step.what for step in capture.stop()]
         address = self.other.wait_for(rf"DHCPACK\(eth0\) (\S+) {machine.hwaddr}", 1.0)[1]
@@ -34,7 +34,7 @@ class ProxyTests(BootCase):
         return powered, seen
 
     def test_ipxe(self) -> None:
-        """iPXE takes the script's URL from the proxy's OFFER: it waits for nobody, and never asks port 4011."""
+        """P01: iPXE takes the script's URL from the proxy's OFFER: it waits for nobody, and never asks port 4011."""
         machine = qemu.identity(1)
         _, seen = self._boot(machine, Firmware.IPXE)
         self.log.wait_for(rf"{machine.hwaddr} \(.*iPXE.*\) told to boot http://10\.77\.0\.1:8080/boot\.ipxe", 1.0)
@@ -42,7 +42,7 @@ class ProxyTests(BootCase):
         self.assertEqual(seen.count("DISCOVER"), 1, f"asked again while it waited: {seen}")
 
     def test_uefi(self) -> None:
-        """EDK2 asks port 4011 and fetches the loader by TFTP; the loader, iPXE, does not ask there any more."""
+        """P01, P05, P14: EDK2 asks port 4011 and fetches the loader by TFTP; that one, iPXE, never asks there."""
         machine = qemu.identity(1)
         _, seen = self._boot(machine, Firmware.UEFI)
         self.log.wait_for(rf"{machine.hwaddr} .*told to boot snponly\.efi", 1.0)
@@ -52,7 +52,7 @@ class ProxyTests(BootCase):
         self.assertEqual([what for what in seen[loader:] if what.startswith("4011:")], [])
 
     def test_uefi_http(self) -> None:
-        """EDK2's HTTP boot takes the loader's URL from the proxy."""
+        """P18: EDK2's HTTP boot takes the loader's URL from the proxy."""
         machine = qemu.identity(1)
         _, seen = self._boot(machine, Firmware.UEFI_HTTP)
         self.log.wait_for(rf"{machine.hwaddr} .*told to boot http://10\.77\.0\.1:8080/loaders/snponly\.efi", 1.0)

@@ -77,7 +77,7 @@ class TftpCase(LabCase):
 
     def plug_wire(self, loss: float = 0.0, twice: float = 0.0, from_server: str = "") -> Wire:
         """Give the client a wire to the bridge."""
-        client, cable = wire.client(self.network, loss=loss, twice=twice, seed=7440, from_server=from_server)
+        client, cable = wire.client(self.network.segment, loss=loss, twice=twice, seed=7440, from_server=from_server)
         self.client = self._addressed(client)
         self.enterContext(cable)
         return cable

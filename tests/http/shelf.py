@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
@@ -16,6 +16,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
+from pixelboot.boot.hosts import HostStore
 from pixelboot.http.channel import BootChannel, BootSite
 from pixelboot.http.exchange import Shared
 from pixelboot.http.resource import BootRoot, ChoicesNow, Library, Tree, undecided
@@ -220,12 +221,13 @@ class HttpCase(TestCase):
         tree: Tree | None = None,
         ranges: bool = True,
         choices: ChoicesNow = undecided,
+        hosts: HostStore | None = None,
     ) -> int:
         """Start a service; its port.  It is stopped, and everything checked to be gone, when the test ends."""
         from twisted.internet import reactor
 
         self.outcomes: list[Outcome] = []
-        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices)
+        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices, hosts)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.service = HttpService(endpoint, self.site)
         await self.service.listen()
@@ -264,6 +266,7 @@ def site(
     tree: Tree | None = None,
     ranges: bool = True,
     choices: ChoicesNow = undecided,
+    hosts: HostStore | None = None,
 ) -> BootSite:
     """A site over `library` and `tree`; 127.0.0.1 is `MACHINE`."""
 
@@ -271,7 +274,7 @@ def site(
         return MACHINE if str(address) == "127.0.0.1" else None
 
     shared = Shared(clock, lambda: NOW, outcomes.append, machine_at, ranges)
-    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0, choices), outcomes.append, clock)
+    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0, choices, hosts), outcomes.append, clock)
 
 
 class Narrow(StringTransport):
@@ -286,6 +289,10 @@ class Narrow(StringTransport):
         super().write(data)
         if self.producer is not None:
             self.producer.pauseProducing()
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Take them, and ask for no more."""
+        self.write(b"".join(data))
 
     def drain(self) -> None:
         """The kernel has taken everything."""

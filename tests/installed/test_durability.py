@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 
 from lab import CHECKOUT
 from pixelboot.leases.lease import Lease, State
-from tests.leases.suite import HOUR, NOW, awaited
-from tests.state import victim
-from tests.state.store import StoreCase, reactor
+from tests.leases.suite import HOUR, NOW, awaited, claim
+from tests.state.leases import victim
+from tests.state.leases.store import StoreCase, reactor
 
 
 class DurabilityTests(StoreCase):
@@ -34,7 +34,7 @@ class DurabilityTests(StoreCase):
                 lease = await store.at(address)
                 assert lease is not None, f"{seed}: the lease of {identity} is lost"
                 self.assertEqual((lease.identity, lease.state), (identity, State.BOUND), str(seed))
-                renewed = await store.renew(identity, victim.POOL, address, HOUR, NOW, "")
+                renewed = await store.renew(claim(identity, victim.POOL), address, HOUR, NOW)
                 self.assertIsInstance(renewed, Lease, f"{seed}: {identity}")
             for lease in await store.list():
                 await store.release(lease.identity, lease.address, NOW)
@@ -42,7 +42,7 @@ class DurabilityTests(StoreCase):
 
 
 class Victim(ProcessProtocol):
-    """Runs `tests.state.victim`, and kills it after it has said so many lines."""
+    """Runs `tests.state.leases.victim`, and kills it after it has said so many lines."""
 
     def __init__(self, path: str, seed: int, lines: int) -> None:
         self.gone: Deferred[list[str]] = Deferred()
@@ -51,7 +51,7 @@ class Victim(ProcessProtocol):
         self._said = b""
         self._errors = b""
         environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
-        arguments = [sys.executable, "-m", "tests.state.victim", path, str(seed)]
+        arguments = [sys.executable, "-m", "tests.state.leases.victim", path, str(seed)]
         self._process = reactor.spawnProcess(self, sys.executable, arguments, environment)
         self._limit = reactor.callLater(30, self._process.signalProcess, "KILL")
 

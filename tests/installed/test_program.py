@@ -45,7 +45,7 @@ class ProcessTests(ServerCase):
         root = self.state / "containers"
         root.mkdir(parents=True)
         (root / "demo.rts.png").write_bytes(container({"kernel": b"kernel " * 9}, name="De\nmo\x1b[2J${x}"))
-        process = self.start("--config", settings(self.folder, udp), ready="answering on lo udp")
+        process = self.start("--config", settings(self.folder, udp), ready="answering on lo, udp")
         second = self.begin("--state", self.state, "--http-listen", "tcp:0")
         http = self.port("http")
         self.discover(udp)
@@ -193,7 +193,7 @@ class PartTests(ServerCase):
         )
         tftp = self.begin(*words, self.folder / "t", program=[*FOREGROUND, "pixelboot-tftp"])
         tftp.wait_for(rf"answering on 127.0.0.1 udp {port}", PATIENCE)
-        dhcp.wait_for("answering on lo udp", PATIENCE)
+        dhcp.wait_for("answering on lo, udp", PATIENCE)
         http.wait_for(r"starting up\.", PATIENCE)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.sendto(IPXE_DISCOVER, ("127.0.0.1", udp))

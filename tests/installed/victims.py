@@ -18,7 +18,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,13 +72,13 @@ class Victim:
 class Nursery:
     """See `tests.installed.nursery`.  Used as a context manager it kills what still runs at the end."""
 
-    def __init__(self, folder: Path) -> None:
-        """Logs go to `folder`."""
+    def __init__(self, folder: Path, argv: Callable[..., list[str]] = lambda *words: [*words]) -> None:
+        """Logs go to `folder`; `argv` makes a command line of one that runs somewhere else."""
         self.running: list[Victim] = []
         self._folder = folder
         self._started = 0
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.installed.nursery"],
+            argv(sys.executable, "-m", "tests.installed.nursery"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=CHECKOUT,

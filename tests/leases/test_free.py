@@ -7,9 +7,11 @@ from ipaddress import IPv4Network
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.leases.free import FreeAddresses
-from pixelboot.leases.lease import Pool
+from pixelboot.leases.lease import Lease, Pool, State
 
 LAN = IPv4Network("0.0.1.0/24")  # so that address n is the number 256 + n
+
+TAKEN = Lease(LAN[1], "hw:a", "", State.BOUND, 0.0, 1.0)
 
 
 class FreeAddressesTests(SynchronousTestCase):
@@ -18,13 +20,13 @@ class FreeAddressesTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Two ranges, the later one first, with a reserved address in each and one outside."""
         self.free = FreeAddresses(
-            Pool(LAN, ((LAN[20], LAN[22]), (LAN[5], LAN[6])), frozenset({LAN[6], LAN[21], LAN[1]}))
+            Pool((LAN,), ((LAN[20], LAN[22]), (LAN[5], LAN[6])), frozenset({LAN[6], LAN[21], LAN[1]}))
         )
         self.taken: set[int] = set()
 
     def take(self) -> int | None:
         """The next one, taken from then on."""
-        number = self.free.take(lambda n: n not in self.taken, lambda n: n not in self.taken)
+        number = self.free.take(dict.fromkeys(self.taken, TAKEN), {})
         if number is not None:
             self.taken.add(number)
         return None if number is None else number - 256

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.boot.hosts import MENU
 from pixelboot.boot.ipxe.menu import LOCAL, SHELL
 from pixelboot.library.catalog import RESERVED, Container, distrust, identify
 from pixelboot.library.decoding.finding import Finding, FoundPart
@@ -80,7 +81,7 @@ class TestIdentify(SynchronousTestCase):
             self.assertEqual(identify(name), identity, name)
 
     def test_what_a_site_may_name_in_place_of_an_id(self) -> None:
-        self.assertEqual(RESERVED, {LOCAL, SHELL})
+        self.assertEqual(RESERVED, {LOCAL, MENU, SHELL})
 
     @given(st.text(st.characters(exclude_characters="/\0")), st.text(st.characters(exclude_characters="/\0")))
     def test_url_safe_stable_and_unique(self, one: str, two: str) -> None:

@@ -277,7 +277,7 @@ class StoreTests(TestCase):
         await self.store.change("b", {"order": 7})
         (told,) = self.outcomes
         assert isinstance(told, ChoicesMended)
-        self.assertIn(f"{self.path} did not hold what was left in it; all settings", told.summary())
+        self.assertIn(f"{self.path} did not hold what was left in it; all of it (settings", told.summary())
 
     async def test_mended_is_told_of_the_change_that_mended(self) -> None:
         """Not of one that is made right after it, nor again of one that is refused."""

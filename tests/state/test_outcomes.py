@@ -1,4 +1,4 @@
-"""What the log says of the lease store."""
+"""What the log says of what the operator decided."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.state.outcomes import (
     ChoiceMade,
     ChoicesMended,
-    StoreComplaint,
-    StoreLost,
-    StoreRecovered,
-    StoreUnsaved,
 )
 
 
@@ -21,34 +17,13 @@ class OutcomeTests(SynchronousTestCase):
         """Each says what it means for the machines."""
         for outcome, name, severity, line in (
             (
-                StoreLost("/s/leases.sqlite", "database or disk is full", 0.4),
-                "state.StoreLost",
-                "error",
-                "no lease can be given: /s/leases.sqlite: database or disk is full; trying again in 0.4 s",
-            ),
-            (
-                StoreRecovered("/s/leases.sqlite", 2.04),
-                "state.StoreRecovered",
-                "warn",
-                "leases are given again after 2.0 s: /s/leases.sqlite is written and holds every one of them",
-            ),
-            (
-                StoreComplaint("no room"),
-                "state.StoreComplaint",
-                "error",
-                "the helper of the lease store says: no room",
-            ),
-            (
-                StoreUnsaved("/s/leases.sqlite", 3),
-                "state.StoreUnsaved",
-                "error",
-                "/s/leases.sqlite could not be written: 3 changes of leases are lost",
-            ),
-            (
-                ChoicesMended("/s/containers.sqlite did not hold what was left in it"),
+                ChoicesMended("/s/containers.sqlite did not hold what was left in it", "settings of containers"),
                 "state.ChoicesMended",
                 "warn",
-                "/s/containers.sqlite did not hold what was left in it; all settings of containers were written again",
+                (
+                    "/s/containers.sqlite did not hold what was left in it; "
+                    "all of it (settings of containers) was written again"
+                ),
             ),
             (
                 ChoiceMade("container a", (("order", None, 5), ("name", "", 'É"\x1b\u202e')), "the control channel"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tomllib
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -21,13 +21,29 @@ VALUES: dict[str, object] = {
     "boot.default": "debian",
     "boot.timeout": 2.5,
     "boot.tftp_server": "10.77.0.9",
+    "boot.pxe.prompt": "Press",
+    "boot.pxe.timeout": 3,
+    "boot.pxe.broadcast": True,
     "dhcp.mode": "server",
-    "dhcp.interface": "eno7",
+    "dhcp.interface": "eno7,eno8.20",
     "dhcp.address": "127.0.0.7",
     "dhcp.port": 6767,
     "dhcp.proxy_port": 6768,
     "dhcp.offer_time": 31.0,
     "dhcp.decline_time": 61.0,
+    "dhcp.authoritative": True,
+    "dhcp.rapid_commit": True,
+    "dhcp.bootp": True,
+    "dhcp.probe_time": 0.05,
+    "dhcp.reuse": 0.5,
+    "dhcp.trust_relay_information": True,
+    "dhcp.leasequery": "10.77.0.3/32,10.78.0.0/16",
+    "dhcp.offers_per_port": 7,
+    "dhcp.offers_per_relay": 70,
+    "dhcp.echo_client_system": True,
+    "dhcp.options": 'ntp-servers = ["10.77.0.5"], "224" = "hex:0a0b"',
+    "dhcp.allow": "known",
+    "dhcp.deny": "unknown",
     "tftp.enabled": False,
     "tftp.root": "/t",
     "tftp.address": "127.0.0.8",
@@ -150,12 +166,30 @@ class OptionsTests(SynchronousTestCase):
         words += ["--state", f"{self.folder}/state"]
         served = Options()
         served.parseOptions(words)
-        printed = io.StringIO()
-        with redirect_stdout(printed):
+        printed, said = self.checked(*words)
+        self.assertEqual((parse(Site, tomllib.loads(printed)), said), (served.site, ""))
+        self.assertFalse((self.folder / "state").exists())
+
+    def checked(self, *words: str) -> tuple[str, str]:
+        """Standard output and standard error of a check that ends well."""
+        printed, said = io.StringIO(), io.StringIO()
+        with redirect_stdout(printed), redirect_stderr(said):
             ended = self.assertRaises(SystemExit, Options().parseOptions, [*words, "--check"])
         self.assertEqual(ended.code, 0)
-        self.assertEqual(parse(Site, tomllib.loads(printed.getvalue())), served.site)
-        self.assertFalse((self.folder / "state").exists())
+        return printed.getvalue(), said.getvalue()
+
+    def test_check_tells_what_would_be_waited_for(self) -> None:
+        """An interface that is not there yet is no mistake, and may be a misspelt one: it is told beside the rest."""
+        printed, said = self.checked("--dhcp-interface", "lo,gone0,gone1")
+        self.assertEqual(tomllib.loads(printed)["dhcp"]["interface"], ["lo", "gone0", "gone1"])
+        lines = said.splitlines()
+        self.assertEqual(len(lines), 2)
+        for name, line in zip(("gone0", "gone1"), lines, strict=True):
+            told = f"pixelboot: dhcp.interface: there is no {name} now, it would be waited for; there are "
+            self.assertTrue(line.startswith(told), line)
+            self.assertIn("lo", line.removeprefix(told).split(", "))
+        _, said = self.checked("--dhcp-interface", "gone0", "--dhcp-mode", "off")
+        self.assertEqual(said, "")
 
     def test_check_looks_at_the_machine(self) -> None:
         """So does what cannot be served here."""
@@ -166,20 +200,18 @@ class OptionsTests(SynchronousTestCase):
             (["--http-root", subnet], f'http.root = "{subnet}": must be a folder that exists'),
             (["--state", "/" + 100 * "s"], 'state = "/sss'),
             *((["--http-listen", listen], f'http.listen = "{listen}": must be a Twisted endpoint: ') for listen in BAD),
+            (["--dhcp-interface=lo,lo"], 'dhcp.interface = ["lo", "lo"]: must name each interface once'),
             (
-                ["-c", subnet, "--dhcp-mode=server", "--dhcp-interface=gone0"],
-                'dhcp.interface = "gone0": must be one of ',
+                ["-c", subnet, "--dhcp-mode=server", "--dhcp-interface=lo", "--dhcp-address=198.51.100.9"],
+                'dhcp.address = "198.51.100.9": must be an address of lo, which has 127.0.0.1',
             ),
         ):
             line = self.refused(*words, "--check")
             self.assertTrue(line.startswith(message), f"{line} does not start with {message}")
         elsewhere = self.file(SUBNET.replace("127.0.0", "198.51.100"))
-        for name, message in (
-            ("lo", 'dhcp.interface = "lo": must have an address in the subnet 198.51.100.0/24'),
-            ("", 'dhcp.interface = "": must be named: no interface has an address in the subnet 198.51.100.0/24'),
-        ):
-            line = self.refused("-c", elsewhere, "--dhcp-mode", "server", "--dhcp-interface", name, "--check")
-            self.assertEqual(line, message)
+        line = self.refused("-c", elsewhere, "--dhcp-mode=server", "--check")
+        told = 'dhcp.interface = "": must be named: none has an address in 198.51.100.0/24; there are '
+        self.assertTrue(line.startswith(told), line)
 
 
 BAD = ["tcp", "tcp:abc", "8080", "foo:80", "tcp:80:what=1", "systemd:domain=INET:index=0", "unix", "ssl:1:privateKey=/"]

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from pixelboot.cli import channel
+from pixelboot.dhcp import listening
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
 from pixelboot.state.lock import StateLock
@@ -22,7 +23,8 @@ from pixelboot.tap import examine
 from pixelboot.tap.examine import EVERYTHING
 from pixelboot.tap.parts import build
 from pixelboot.tap.server import Server
-from pixelboot.udp.interfaces import Interface
+from pixelboot.udp import changes
+from pixelboot.udp.interfaces import Interface, interfaces
 from tests.http.shelf import HttpCase
 from tests.http.shelf import get as request
 from tests.running import (
@@ -61,6 +63,10 @@ class BuildCase(HttpCase):
             done: Deferred[None] = Deferred()
             reactor.callLater(0.01, done.callback, None)
             await done
+
+    async def status(self) -> Any:
+        """What the server says of itself on its control socket."""
+        return await deferToThread(channel.ask, self.read(), "GET", "/api/v1/status")
 
     def nothing_is_left(self) -> None:
         """State and ports are free again."""
@@ -101,9 +107,13 @@ class BuildTests(BuildCase):
         self.assertIn(str(dhcp.store.helper_pid), children().split())
         client = await self.connect(http.port)
         self.assertEqual((await client.ask(request("/healthz"))).body, b"ok\n")
-        status = await deferToThread(channel.ask, self.read(), "GET", "/api/v1/status")
+        status = await self.status()
         self.assertEqual((status["pid"], status["counts"]["http.Served"]), (os.getpid(), 1))
         self.assertLess(0, status["uptime"])
+        self.assertEqual((status["leases"], status["lease_counts"], status["neighbours"]), ([], {}, []))
+        dhcp_lines = [(each["listening"], each["about"]) for each in status["services"] if "dhcp" in each["name"]]
+        self.assertEqual(dhcp_lines[0], (f"lo udp {self.udp}, {self.read().dhcp.proxy_port}", "as 127.0.0.1"))
+        self.assertEqual(dhcp_lines[1:], [("127.0.0.0/24", "0 of 100 addresses leased")])
         for path, mode in (("control", 0o600), ("", 0o700)):
             self.assertEqual(os.stat(f"{self.read().state}/{path}").st_mode & 0o777, mode, path)
 
@@ -126,6 +136,30 @@ class BuildTests(BuildCase):
         self.assertLessEqual(before, await self.cycle(start))
         self.assertEqual((children(), files()), ("", before))
         self.assertEqual(await self.cycle(nothing), before)
+
+    async def test_an_interface_that_comes_later(self) -> None:
+        """The server starts without it, and says so; its ports are bound when it is there."""
+        machine: dict[str, Interface] = {}
+        for module in (examine, listening):
+            self.patch(module, "interfaces", lambda: dict(machine))
+        for name, seconds in (("PAUSE", 0.01), ("POLL", 0.02)):
+            self.patch(changes, name, seconds)
+        server: Any = build(self.read({"http.listen": "tcp:0"}), EVERYTHING, reactor)
+        server.startService()
+        dhcp: Any = server.getServiceNamed("dhcp")
+        await self.until(lambda: dhcp.store is not None)
+        self.assertTrue(is_free(self.udp, socket.SOCK_DGRAM))
+        status = await self.status()
+        self.assertIn(
+            {"name": "dhcp", "listening": "lo", "about": "waiting: there is no such interface"}, status["services"]
+        )
+        self.assertEqual(status["counts"]["dhcp.Missing"], 1)
+        machine.update({"lo": interfaces()["lo"]})
+        await self.until(lambda: "lo" in dhcp.listening.interfaces)
+        self.assertFalse(is_free(self.udp, socket.SOCK_DGRAM))
+        self.assertEqual((await self.status())["counts"]["dhcp.Served"], 1)
+        await server.stopService()
+        self.nothing_is_left()
 
     async def test_nobody_is_answered_before_the_start(self) -> None:
         """All ports are bound then, and what arrives waits."""
@@ -169,10 +203,16 @@ class RefusedTests(BuildCase):
             listen = {"http.listen": f"tcp:{free}:interface=127.0.0.1"}
             message = f"dhcp.port = {self.udp}: cannot be bound on lo: Address already in use"
             await self.refused(message, listen, EVERYTHING)
+            second = {**listen, "dhcp.port": str(free_udp_port()), "dhcp.proxy_port": str(self.udp)}
+            message = f"dhcp.proxy_port = {self.udp}: cannot be bound on lo: Address already in use"
+            await self.refused(message, second, EVERYTHING)
             self.assertTrue(is_free(free, socket.SOCK_STREAM))
         self.nothing_is_left()
         os.mkdir(self.read().control)
-        await self.refused(f'state = "{self.folder}/state": holds {self.read().control} already', listen, EVERYTHING)
+        held = f'state = "{self.folder}/state": holds {self.read().control} already'
+        await self.refused(held, listen, EVERYTHING)
+        # Not even the word that an interface is waited for is left to be written.
+        await self.refused(held, {"dhcp.interface": "lo,gone0", "http.listen": "tcp:0"}, EVERYTHING)
         self.assertTrue(is_free(free, socket.SOCK_STREAM))
         os.rmdir(self.read().control)
         self.nothing_is_left()
@@ -213,6 +253,27 @@ class RefusedTests(BuildCase):
         server: Any = build(self.read({**listen, "dhcp.address": "127.0.0.2"}), EVERYTHING, reactor)
         await server.stopService()
 
+    async def test_several_interfaces(self) -> None:
+        """Machines on each are told another address; an interface that is waited for may get any."""
+        one = {"http.listen": "tcp:0:interface=127.0.0.1"}
+        told = 'http.listen = "tcp:0:interface=127.0.0.1": must be at every address'
+        for names, address, message in (
+            ("lo,gone0", "", f"{told}: machines on lo, gone0 are each told the one of their interface"),
+            ("lo,gone0", "127.0.0.1", f"{told}: machines on lo, gone0 are each told"),
+            (
+                "gone0",
+                "",
+                f"{told}, or at the one of gone0 that machines are told; it has none yet, so",
+            ),
+        ):
+            words = {**one, "dhcp.interface": names, "dhcp.address": address}
+            await self.refused(message, words, EVERYTHING)
+        server: Any
+        for words in ({"dhcp.interface": "lo,gone0", "http.listen": "tcp:0"}, {**one, "dhcp.interface": "lo"}):
+            server = build(self.read(words), EVERYTHING, reactor)
+            await server.stopService()
+        self.nothing_is_left()
+
     async def test_nothing_to_serve(self) -> None:
         """Every part that was asked for is off."""
         off = {"http.listen": ""}
@@ -227,18 +288,25 @@ class RefusedTests(BuildCase):
         for words, message in (
             ({"http.root": "/nonexistent"}, "http.root = "),
             ({"http.listen": "foo:80"}, "http.listen = "),
-            ({"dhcp.interface": "gone0"}, "dhcp.interface = "),
+            ({"dhcp.address": "198.51.100.9"}, "dhcp.address = "),
             ({"state": f"{self.folder}/{100 * 's'}"}, "state = "),
         ):
             await self.refused(message, words, EVERYTHING)
         self.assertEqual(os.listdir(self.folder), ["site.toml"])
 
     async def test_unusable_state(self) -> None:
-        """A state folder that is a file, and one that holds a file where the containers belong."""
+        """A state folder that is a file, one that holds a file where the containers belong, and files that are none."""
         (self.folder / "state").write_text("")
         await self.refused(f"the state folder {self.folder}/state cannot be used: ", {}, EVERYTHING)
         os.unlink(self.folder / "state")
         (self.folder / "state").mkdir()
         (self.folder / "state" / "containers").write_text("")
         await self.refused(f"the folder {self.folder}/state/containers cannot be made: ", {}, EVERYTHING)
+        os.unlink(self.folder / "state" / "containers")
+        for name, parts in (("hosts", EVERYTHING), ("hosts", frozenset({"dhcp"})), ("containers", EVERYTHING)):
+            file = self.folder / "state" / f"{name}.sqlite"
+            file.write_bytes(b"no choices" * 1000)
+            await self.refused(f"{file} is damaged (file is not a database): put back a copy, or move it", {}, parts)
+            self.assertEqual(file.read_bytes(), b"no choices" * 1000)
+            file.unlink()
         self.nothing_is_left()

@@ -58,10 +58,10 @@ class MakerTests(TestCase):
         made.append((twistd.makeHttpService(self.options(HttpOptions, *listen)), "http"))
         await cast("Server", made[1][0]).stopService()
         words = ("--interface", "lo", "--port", port, "--proxy-port", other)
-        made.append((twistd.makeDhcpService(self.options(DhcpOptions, *words)), "proxydhcp"))
+        made.append((twistd.makeDhcpService(self.options(DhcpOptions, *words)), "dhcp"))
         await cast("Server", made[2][0]).stopService()
         for service, name in made:
-            services = {"proxydhcp", "dhcp", "tftp", "http"}
+            services = {"dhcp", "tftp", "http"}
             self.assertEqual({str(part.name) for part in cast("Server", service)} & services, {name})
 
     async def test_the_process_is_its_own(self) -> None:

@@ -70,8 +70,8 @@ MALFORMED: tuple[tuple[str, bytes, str], ...] = (
     ("T17 an empty OACK", b"\0\6", "2 octets"),
     ("an OACK cut", b"\0\6tsize\x001", "pairs"),
     ("an OACK without a value", b"\0\6tsize\0", "pairs"),
-    ("field note: NULs behind an OACK", b"\0\6tsize\x001\0\0", "pairs"),
-    ("field note: an empty option in an OACK", b"\0\6\x001\0", "pairs"),
+    ("NULs behind an OACK", b"\0\6tsize\x001\0\0", "pairs"),
+    ("an empty option in an OACK", b"\0\6\x001\0", "pairs"),
 )
 """What it is, the octets, a word of the error."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -19,6 +19,7 @@ class InterfacesTests(SynchronousTestCase):
         found = interfaces()["lo"]
         self.assertEqual((found.name, found.index), ("lo", socket.if_nametoindex("lo")))
         self.assertEqual(found.addresses[0], IPv4Address("127.0.0.1"))
+        self.assertEqual((found.networks[0], found.hwaddr), (IPv4Network("127.0.0.0/8"), None))
 
     def test_all(self) -> None:
         """Every interface is there, also one without an address, under its own name."""
@@ -30,6 +31,9 @@ class InterfacesTests(SynchronousTestCase):
         """Each address is one that this machine can send from, and each is told once."""
         found = [address for one in interfaces().values() for address in one.addresses]
         self.assertEqual(len(found), len(set(found)))
+        for one in interfaces().values():
+            pairs = zip(one.addresses, one.networks, strict=True)
+            self.assertTrue(all(address in network for address, network in pairs), one)
         for address in found:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((str(address), 0))

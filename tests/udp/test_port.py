@@ -17,6 +17,7 @@ from zope.interface import provider
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.udp.interfaces import Interface, interfaces
+from pixelboot.udp.link import Link
 from pixelboot.udp.port import LARGEST_DATAGRAM, MOST_IN_A_TURN, UdpPort, open_socket
 
 reactor = cast("Any", _reactor)
@@ -139,13 +140,13 @@ class ReceiveTests(PortCase):
             self.client.sendto(str(address).encode(), (str(address), self.number))
         self.port.send(b"all", Destination(EVERYBODY, self.number, HERE, "lo"))
         await self.start(3)
-        port = self.client.getsockname()[1]
+        port, ours = self.client.getsockname()[1], self.lo.addresses
         self.assertEqual(
             self.arrived,
             [
-                (b"127.0.0.1", Arrival("lo", HERE, self.number, HERE, port, 1234.5)),
-                (b"127.0.0.2", Arrival("lo", ALSO_HERE, self.number, HERE, port, 1234.5)),
-                (b"all", Arrival("lo", HERE, self.number, HERE, self.number, 1234.5, True)),
+                (b"127.0.0.1", Arrival("lo", HERE, self.number, HERE, port, 1234.5, False, ours)),
+                (b"127.0.0.2", Arrival("lo", ALSO_HERE, self.number, HERE, port, 1234.5, False, ours)),
+                (b"all", Arrival("lo", HERE, self.number, HERE, self.number, 1234.5, True, ours)),
             ],
         )
 
@@ -256,6 +257,25 @@ class SendTests(PortCase):
         # The end of struct in_pktinfo (ip(7)) is the destination in the header of the datagram.
         self.assertEqual(IPv4Address(pktinfo[8:]), EVERYBODY)
 
+    def test_client_without_address_by_a_frame(self) -> None:
+        """Where the link can send to it, nothing is broadcast; everybody else is reached as ever."""
+        delivered: list[tuple[Any, ...]] = []
+        link = Link(reactor, self.lo)
+
+        def deliver(*what: Any) -> bool:
+            delivered.append(what)
+            return True
+
+        self.patch(Link, "deliver", deliver)
+        with open_socket(self.lo, 0) as opened, open_socket(self.lo, 0) as client:
+            port = UdpPort(reactor, opened, self.lo, lambda: 0.0, link)
+            destination = Destination(NOT_OURS, client.getsockname()[1], HERE, "lo", CARD)
+            port.send(b"offer", destination)
+            self.assertEqual(delivered, [(link, b"offer", destination, port.number)])
+            self.assertRaises(BlockingIOError, client.recv, 100)
+            port.send(b"answer", self.to(HERE, HERE))
+            self.assertEqual((self.client.recv(100), len(delivered)), (b"answer", 1))
+
     def test_a_network_s_broadcast_address(self) -> None:
         """Nobody makes us send there, also right after a broadcast of our own."""
         for _ in range(2):
@@ -282,6 +302,9 @@ class SendTests(PortCase):
         gone = UdpPort(reactor, open_socket(self.lo, 0), Interface("lo", 999_999, ()), lambda: 0.0)
         self.addCleanup(gone.stop)
         self.assertRaises(OSError, gone.send, b"x", self.to(HERE, HERE))
+        gone.stop()
+        error = self.assertRaises(OSError, gone.send, b"x", self.to(HERE, HERE))
+        self.assertIn("is closed: the interface has gone", str(error))
         self.port.send(b"good", self.to(HERE, HERE))
         self.assertEqual(self.client.recv(100), b"good")
 
@@ -324,25 +347,6 @@ class AnyInterfaceTests(PortCase):
         await self.start(1)
         await self.turns(3)
         self.assertEqual([octets for octets, _ in self.arrived], [b"127.0.0.2"])
-        self.assertEqual(self.port.problem, "")
-
-
-class ProblemTests(PortCase):
-    """What becomes of the interface while the port is open."""
-
-    def test_table(self) -> None:
-        """A new interface of the old name is another one."""
-        there = self.lo.addresses
-        for interface, problem in (
-            (self.lo, ""),
-            (Interface("lo", self.lo.index, (*there, IPv4Address("10.1.1.1"))), ""),
-            (Interface("lo", self.lo.index, (IPv4Address("10.1.1.1"),)), "lo has lost the address 10.1.1.1"),
-            (Interface("lo", 999_999, there), "the interface lo that was there at the start is gone"),
-            (Interface("gone0", 2, there), "the interface gone0 that was there at the start is gone"),
-        ):
-            port = UdpPort(reactor, open_socket(self.lo, 0), interface, lambda: 0.0)
-            self.addCleanup(port.stop)
-            self.assertEqual(port.problem, problem)
 
 
 class StopTests(PortCase):

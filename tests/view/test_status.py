@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import random
 from collections import Counter
 from dataclasses import replace
+from ipaddress import IPv4Address
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
@@ -15,9 +18,15 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot import __version__
-from pixelboot.dhcp.proxy.service import ProxyService
-from pixelboot.dhcp.server.service import DhcpService, OpenStore
+from pixelboot.config import build
+from pixelboot.dhcp.message import wire
+from pixelboot.dhcp.message.wire import MessageType
+from pixelboot.dhcp.network.network import Network
+from pixelboot.dhcp.settings.dhcp import DhcpSettings
+from pixelboot.dhcp.settings.host import HostSettings
 from pixelboot.http.service import HttpService
+from pixelboot.hwaddr import HardwareAddress
+from pixelboot.leases.lease import Lease, State
 from pixelboot.library.library import Library
 from pixelboot.library.tree import Absent
 from pixelboot.outcome import Outcome
@@ -25,24 +34,31 @@ from pixelboot.payload import Payload
 from pixelboot.site import Site, load, read
 from pixelboot.state.containers import ChoicesFile, SqliteChoices
 from pixelboot.tftp.service import TftpService
-from pixelboot.udp.interfaces import interfaces
-from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.udp.changes import PAUSE, POLL
 from pixelboot.view import status as status_module
 from pixelboot.view.status import (
+    MOST_LEASES,
+    SLICE,
     Status,
     describe_dhcp,
     describe_http,
     describe_process,
-    describe_proxy,
     describe_tftp,
 )
-from tests.dhcp.lan import SUBNET, Lan, address, scope
-from tests.dhcp.server.test_service import OpenLeases
+from tests.dhcp.lan import say
+from tests.dhcp.test_service import HERE, ServiceCase, address
 from tests.http.shelf import Shelf
 from tests.http.shelf import site as boot_site
 from tests.running import free_udp_port
 
 reactor = cast("Any", _reactor)
+NOW = 1_000_000.0
+
+
+def lease(of: str | IPv4Address, state: State = State.BOUND, **others: Any) -> Lease:
+    """The lease of an address."""
+    made = Lease(IPv4Address(of), f"hw:01:{of}", "02:aa", state, NOW, NOW + 600, "", NOW)
+    return made._replace(**others)
 
 
 class ProcessTests(SynchronousTestCase):
@@ -64,6 +80,8 @@ class ProcessTests(SynchronousTestCase):
                 "containers": [],
                 "container_counts": {},
                 "leases": [],
+                "lease_counts": {},
+                "neighbours": [],
             },
         )
         counts["dhcp.Bound"] += 1
@@ -73,98 +91,166 @@ class ProcessTests(SynchronousTestCase):
         self.assertEqual(describe_process("/s", 0.0, {})["leases"], [])
 
 
-class DhcpTests(TestCase):
+class DhcpTests(ServiceCase):
     """`describe_dhcp`."""
 
     def setUp(self) -> None:
-        self.lan = Lan()
-        self.leases = self.lan.leases = OpenLeases()
-        self.lan.table = self.leases.table
-        self.lan.protocol = self.lan.protocol_over(self.leases)
-        self.opening: Deferred[OpenStore] = Deferred()
-        lo = interfaces()["lo"]
-        self.port = UdpPort(reactor, open_socket(lo, 0), lo, lambda: self.lan.now)
-        self.service = DhcpService(
-            self.port,
-            lambda: self.opening,
-            lambda store: self.lan.protocol,
-            self.fail,
-            self.fail,
-            Clock(),
-            lambda: self.lan.now,
-        )
-        self.leases.closing.callback(None)
-        self.addCleanup(self.service.stopService)
+        super().setUp()
+        self.turns = 0
 
-    async def describe(self) -> tuple[str, list[dict[str, Any]]]:
-        """What is said of the service, and its leases; all of it can be JSON."""
-        status = await describe_dhcp(self.service, scope())
+    async def turn(self) -> None:
+        """Let others have a turn."""
+        self.turns += 1
+
+    def describe(self, mode: str = "server") -> Status:
+        """What is said of the service; all of it can be JSON."""
+        status = self.successResultOf(Deferred.fromCoroutine(describe_dhcp(self.service, mode, self.turn)))
         self.assertEqual(json.loads(json.dumps(status, allow_nan=False)), status)
-        (line,) = status["services"]
-        self.assertEqual((line["name"], line["listening"]), ("dhcp", f"lo udp {self.port.number}"))
-        return line["about"], status["leases"]
+        return status
 
-    async def test_leases(self) -> None:
-        """First they are being opened; then they stand in the order of their addresses; only what is bound counts."""
+    def lines(self, mode: str = "server") -> list[tuple[str, str, str]]:
+        """The lines of the services."""
+        return [(each["name"], each["listening"], each["about"]) for each in self.describe(mode)["services"]]
+
+    def give(self, *leases: Lease) -> None:
+        """Let these leases be known."""
+        adopting = Deferred.fromCoroutine(self.leases.adopt(leases, NOW))
+        self.assertEqual(self.successResultOf(adopting), len(leases))
+
+    def test_life(self) -> None:
+        """The leases are being opened; then the interface is served; after the stop nothing is."""
+        ports = f"lo udp {self.numbers[0]}, {self.numbers[1]}"
+        free = ("dhcp server", "127.0.0.0/24", "0 of 42 addresses leased")
         self.service.startService()
-        self.assertEqual(await self.describe(), ("opening its leases", []))
+        self.assertEqual(self.lines(), [("dhcp", ports, "opening its leases"), free])
         self.opening.callback(self.leases)
-        free = "0 of 51 addresses of 10.77.0.0/24 leased"
-        self.assertEqual(await self.describe(), (free, []))
-        for host in (3, 2, 1):
-            self.lan.bound(host)
-        self.lan.offered(4)
-        about, leases = await self.describe()
-        self.assertEqual(about, "3 of 51 addresses of 10.77.0.0/24 leased")
-        self.assertEqual([each["address"] for each in leases], [str(address(last)) for last in (100, 101, 102, 103)])
-        self.assertEqual([each["state"] for each in leases], ["bound"] * 3 + ["offered"])
+        self.assertEqual(self.lines(), [("dhcp", ports, "as 127.0.0.1"), free])
+        self.machine["lo"] = replace(self.machine["lo"], addresses=(HERE, address(60)))
+        self.readers.pump([PAUSE, POLL])
+        self.assertEqual(self.lines()[0], ("dhcp", ports, "as 127.0.0.1, 127.0.0.60"))
+        self.stop()
+        self.assertEqual(self.lines()[0], ("dhcp", "nowhere", "no interface has an address in a subnet"))
+
+    def test_an_interface_that_is_waited_for(self) -> None:
+        """It is told why."""
+        self.start()
+        lo = self.machine.pop("lo")
+        for there, reason in (
+            ({}, "there is no such interface"),
+            ({"lo": replace(lo, addresses=())}, "it has no IPv4 address"),
+        ):
+            self.machine.update(there)
+            self.readers.pump([PAUSE, POLL])
+            self.assertEqual(self.lines()[0], ("dhcp", "lo", f"waiting: {reason}"))
+        self.stop()
+
+    def test_networks(self) -> None:
+        """A line each: what is leased of the pool, and what is not of the pool; a proxy gives none."""
+        office = {"mode": "server", "shared": "office"}
+        subnets: list[dict[str, object]] = [
+            {"network": "10.1.0.0/24", "pool": ["10.1.0.10-10.1.0.19"], **office},
+            {"network": "10.2.0.0/24", "pool": ["10.2.0.10", "10.2.0.20-10.2.0.29"], **office},
+            {"network": "10.3.0.0/24"},
+            {"network": "10.4.0.0/24", "mode": "off"},
+            {"network": "10.5.0.0/24", "pool": ["10.5.0.10-10.5.0.19"], "mode": "server"},
+        ]
+        site = build(DhcpSettings, {"subnet": subnets})
+        hosts = [HostSettings(name="printer", mac=HardwareAddress(b"\2\0\0\0\0\1"), address=IPv4Address("10.1.0.11"))]
+        self.service.listening.stop()
+        self.service = self.serving(site)
+        self.service.network = Network(site, hosts)
+        self.start()
+        bound = ("10.1.0.9", "10.1.0.10", "10.1.0.11", "10.1.0.19", "10.1.0.20", "10.2.0.10", "10.2.0.25", "10.2.0.30")
+        self.give(*(lease(each) for each in (*bound, "10.3.0.10", "10.5.0.19", "10.6.0.10")))
+        self.give(*(lease(each, State.EXPIRED) for each in ("10.1.0.12", "10.5.0.10")))
+        shared = "office: 10.1.0.0/24, 10.2.0.0/24"
+        for size in (status_module.SLICE, 1, 3):
+            self.patch(status_module, "SLICE", size)
+            self.assertEqual(
+                self.lines("proxy")[1:],
+                [
+                    ("dhcp server", shared, "4 of 20 addresses leased, and 4 outside the pool"),
+                    ("dhcp proxy", "10.3.0.0/24", "says what to boot, gives no addresses"),
+                    ("dhcp server", "10.5.0.0/24", "1 of 10 addresses leased"),
+                    ("dhcp proxy", "every other network", "says what to boot, gives no addresses"),
+                ],
+            )
+        self.stop()
+
+    def test_a_proxy_without_settings(self) -> None:
+        """It has no leases and serves whatever network there is."""
+        self.service.listening.stop()
+        self.service = self.serving(DhcpSettings())
+        self.service.startService()
+        ports = f"lo udp {self.numbers[0]}, {self.numbers[1]}"
+        told = ("dhcp proxy", "", "says what to boot, gives no addresses")
+        self.assertEqual(self.lines("proxy"), [("dhcp", ports, "as 127.0.0.1"), told])
+        status = self.describe("proxy")
+        self.assertEqual((status["leases"], status["lease_counts"], status["neighbours"]), ([], {}, []))
+        self.successResultOf(self.service.stopService())
+
+    def test_leases(self) -> None:
+        """They stand in the order of their addresses, each with all that there is to say of it."""
+        self.start()
+        self.give(
+            lease("127.0.0.20", expires_at=math.inf),
+            lease("127.0.0.9", hostname="node"),
+            lease("127.0.0.100", State.RELEASED),
+        )
+        status = self.describe()
+        self.assertEqual([each["address"] for each in status["leases"]], ["127.0.0.9", "127.0.0.20", "127.0.0.100"])
+        self.assertEqual([each["expires_at"] for each in status["leases"]], [NOW + 600, None, NOW + 600])
+        self.assertEqual(status["lease_counts"], {"bound": 2, "released": 1})
         self.assertEqual(
-            leases[0],
+            status["leases"][0],
             {
-                "address": "10.77.0.100",
-                "identity": "hw:01:02:aa:00:00:00:03",
-                "hwaddr": "02:aa:00:00:00:03",
-                "hostname": "",
+                "address": "127.0.0.9",
+                "identity": "hw:01:127.0.0.9",
+                "hwaddr": "02:aa",
+                "hostname": "node",
                 "state": "bound",
-                "started_at": self.lan.now,
-                "expires_at": self.lan.now + SUBNET.lease_time,
+                "started_at": NOW,
+                "expires_at": NOW + 600,
             },
         )
+        self.stop()
 
-    async def test_endless_lease(self) -> None:
-        """Infinity is no JSON."""
-        self.service.startService()
-        self.opening.callback(self.leases)
-        self.lan.bound(1)
-        lease = self.leases.table.at(address(100))
-        assert lease is not None
-        endless = replace(lease, expires_at=float("inf"))
-        self.patch(self.leases, "list", lambda: self.listed(endless))
-        _, leases = await self.describe()
-        self.assertEqual([each["expires_at"] for each in leases], [None])
+    def test_very_many_leases(self) -> None:
+        """The first are told one by one, all are counted, and others have a turn again and again."""
+        self.start()
+        numbers = list(range(int(IPv4Address("10.0.0.0")), int(IPv4Address("10.0.0.0")) + 3 * SLICE))
+        random.Random(7).shuffle(numbers)
+        states = [State.BOUND, State.EXPIRED]
+        self.give(*(lease(IPv4Address(number), states[number % 2]) for number in numbers))
+        status = self.describe()
+        first = [str(IPv4Address("10.0.0.0") + number) for number in range(MOST_LEASES)]
+        self.assertEqual([each["address"] for each in status["leases"]], first)
+        self.assertEqual(status["lease_counts"], {"bound": 1.5 * SLICE, "expired": 1.5 * SLICE})
+        self.assertEqual(self.turns, 3)
+        self.stop()
 
-    async def listed(self, *leases: object) -> list[object]:
-        """What a store lists."""
-        return list(leases)
-
-
-class ProxyTests(TestCase):
-    """`describe_proxy`."""
-
-    async def test_ports(self) -> None:
-        """Both ports stand in the line; why nothing can arrive there, too."""
-        lo = interfaces()["lo"]
-        ports = [UdpPort(reactor, open_socket(lo, 0), lo, lambda: 0.0) for _ in range(2)]
-        service = ProxyService(ports, lambda *_: self.fail(), self.fail, Clock())
-        service.startService()
-        self.addCleanup(service.stopService)
-        listening = f"lo udp {ports[0].number}, {ports[1].number}"
-        (line,) = (await describe_proxy(service))["services"]
-        about = "says what to boot, gives no addresses"
-        self.assertEqual(line, {"name": "proxydhcp", "listening": listening, "about": about})
-        self.patch(UdpPort, "problem", "lo is gone")
-        (line,) = (await describe_proxy(service))["services"]
-        self.assertEqual(line["about"], "answers nobody: lo is gone")
+    def test_other_servers(self) -> None:
+        """What was noticed of them."""
+        self.start()
+        offer = say(MessageType.OFFER, 1, {54: address(2).packed}, op=wire.Op.REPLY, yiaddr=address(40), xid=7)
+        for _ in range(2):
+            self.service.overheard(wire.encode(offer), "lo", address(2), HardwareAddress(b"\2\0\0\0\0\2"))
+        self.assertEqual(
+            self.describe()["neighbours"],
+            [
+                {
+                    "address": "127.0.0.2",
+                    "cards": ["02:00:00:00:00:02"],
+                    "places": ["lo"],
+                    "gives": ["addresses"],
+                    "first_seen_at": self.now,
+                    "last_seen_at": self.now,
+                    "times": 2,
+                    "expected": False,
+                }
+            ],
+        )
+        self.stop()
 
 
 class TftpTests(TestCase):

@@ -31,6 +31,10 @@ class Bootable(Protocol):
         """``ready`` or ``decoding`` (soon ready) of those that can be offered; anything else of the others."""
 
     @property
+    def reason(self) -> str:
+        """Why it is in that state, where that has to be said; may be empty."""
+
+    @property
     def size(self) -> int:
         """Size of the picture in octets."""
 
@@ -129,6 +133,26 @@ def make_entry(
     )
     reason = obstacle(entry)
     return entry if reason is None else replace(entry, obstacle=reason)
+
+
+def assigned_entry(
+    id: str,  # noqa: A002
+    found: Bootable | None,
+    settings: ContainerSettings,
+    obstacle: Callable[[Entry], str | None],
+) -> Entry | str:
+    """The container of this id for a machine that boots it without a menu; a text says why it cannot.
+
+    That menus do not offer it does not matter: a container may be kept for single machines.
+    """
+    if found is None:
+        return f"there is no container {id}"
+    entry = make_entry(found, replace(settings, enabled=True), obstacle)
+    if entry is not None:
+        return entry if entry.obstacle is None else f"the container {id} cannot boot: {entry.obstacle}"
+    if found.state in ("ready", "decoding"):
+        return f"the container {id} has no kernel"
+    return f"the container {id} is {found.state}{found.reason and ': '}{found.reason}"
 
 
 def make_menu(found: Entry | None, default: str, timeout: float) -> Menu:

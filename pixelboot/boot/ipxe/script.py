@@ -39,27 +39,100 @@ LEAST_DESCRIPTION = 12
 _MEANT = re.compile("[#|&;]")
 """What the words have that mean something."""
 
+# To a BIOS the first disk is drive 0x80.  UEFI firmware goes on with its boot order when we end in an error, and opens
+# its own menu when we end in success (EDK2, BootBootOptions).
+_LOCAL = """iseq ${platform} efi && exit 1 ||
+sanboot --no-describe --drive 0x80 ||"""
+
 _INITRD = "initrd=initrd"
 """For UEFI, where the kernel asks the firmware for its initial RAM disk by the name we give it; harmless on BIOS."""
 
 
-def boot_script(machine: HardwareAddress | None) -> str:
-    """The first script a machine gets: go on to the menu, try again when that fails.
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a machine says of itself in the queries of its URLs."""
 
-    `machine` is whose script it is, and travels on in the query; None lets iPXE say whose.
+    machine: HardwareAddress | None = None
+    """Its network card; None lets iPXE say which."""
+
+    uuid: str = ""
+    """Its UUID as it is written; `OWN_UUID` lets iPXE say it, empty is not a word of it."""
+
+    def __str__(self) -> str:
+        mac = str(self.machine).replace(":", "-") if self.machine else "${netX/mac:hexhyp}"
+        return f"mac={mac}&uuid={self.uuid}" if self.uuid else f"mac={mac}"
+
+
+OWN_UUID = "${uuid}"
+"""What iPXE replaces by the UUID of the machine, or by nothing if that has none."""
+
+
+def boot_script(query: Query, notice: str = "") -> str:
+    """The first script of a machine that goes by the menu: go on to it, try again when that fails.
+
+    `notice` is what the person before the machine is told first; it may hold untrusted text.
     """
-    mac = str(machine).replace(":", "-") if machine else "${netX/mac:hexhyp}"
+    told = ""
+    if notice:
+        told = f"""echo
+echo pixelboot: {shown(notice, 200)}
+prompt --timeout 10000 The menu comes in 10 seconds, or at any key. ||
+"""
+    return _going_on(f"menu.ipxe?{query}", "menu", told)
+
+
+def asking_script(query: Query, more: str = "") -> str:
+    """The first script of a machine that has to come again, and say more of itself; `more` of the query is as it is."""
+    return _going_on(f"boot.ipxe?{query}{more and '&' + more}", "script", "")
+
+
+def _going_on(to: str, what: str, before: str) -> str:
     return f"""#!ipxe
-:menu
-chain --replace --autofree menu.ipxe?mac={mac} || goto failed
+{before}:{what}
+chain --replace --autofree {to} || goto failed
 :failed
 echo
-echo pixelboot: the menu could not be fetched from the server.
-prompt --key s --timeout 10000 Press s for the iPXE shell. Trying again in 10 seconds. && goto shell || goto menu
+echo pixelboot: the {what} could not be fetched from the server.
+prompt --key s --timeout 10000 Press s for the iPXE shell. Trying again in 10 seconds. && goto shell || goto {what}
 :shell
 echo Type exit to try again.
 shell ||
-goto menu
+goto {what}
+"""
+
+
+def container_script(entry: Entry, query: Query, token: str = "") -> str:
+    """The script of a machine that boots one container, without a menu; the entry has no obstacle.
+
+    What was chosen for once has a `token`, which the machine brings when it comes for the kernel.  The server then
+    holds it for taken, so when anything fails the machine tries the same again.  Else it asks the server anew.
+    """
+    load = "\n".join(_load(entry, token and f"?once={token}"))
+    again = "goto boot" if token else f"chain --replace --autofree boot.ipxe?{query} || goto failed"
+    return _doing(load, query, again)
+
+
+def local_script(query: Query) -> str:
+    """The script of a machine that boots its own disk."""
+    return _doing(_LOCAL, query, "goto boot")
+
+
+def shell_script(query: Query) -> str:
+    """The script of a machine that gets iPXE's command line."""
+    return _doing("echo Type exit for the menu.\nshell ||\ngoto menu", query, "goto boot")
+
+
+def _doing(what: str, query: Query, again: str) -> str:
+    return f"""#!ipxe
+:boot
+{what}
+:failed
+echo
+echo pixelboot: that did not boot.
+prompt --key m --timeout 10000 Press m for the menu. Trying again in 10 seconds. && goto menu ||
+{again}
+:menu
+chain --replace --autofree menu.ipxe?{query} || goto failed
 """
 
 
@@ -93,8 +166,6 @@ def menu_frame(menu: Menu, *, offered: bool) -> tuple[str, str]:
     before = f"#!ipxe\n:menu\nmenu pixelboot\n{notice}item --gap -- Containers\n"
     if not offered:
         before += "item --gap -- (there is none to boot)\n"
-    # To a BIOS the first disk is drive 0x80.  UEFI firmware goes on with its boot order when we end in an error, and
-    # opens its own menu when we end in success (EDK2, BootBootOptions).
     between = f"""item --gap -- This machine
 item local Boot from the local disk
 item shell iPXE shell
@@ -105,8 +176,7 @@ goto ${{selected}}
 {choose} selected || goto shell
 goto ${{selected}}
 :local
-iseq ${{platform}} efi && exit 1 ||
-sanboot --no-describe --drive 0x80 ||
+{_LOCAL}
 goto failed
 :shell
 echo Type exit to come back to the menu.
@@ -175,14 +245,20 @@ def _timeout(seconds: float) -> str:
 
 
 def _boot(entry: Entry) -> list[str]:
-    name = shown(entry.name, 60)
     if entry.obstacle is not None:
+        name = shown(entry.name, 60)
         return [f"echo pixelboot: {name} cannot boot here:", f"echo -- {shown(entry.obstacle, 100)}.", "goto failed"]
+    return [*_load(entry), "goto failed"]
+
+
+def _load(entry: Entry, query: str = "") -> list[str]:
+    """What boots an entry without an obstacle, or goes to ``failed``; `query` stands behind the URL of the kernel."""
     url = f"containers/{quote(entry.id, safe='', errors='replace')}"
-    load = ["imgfree", f"kernel {url}/kernel {_arguments(entry)}".rstrip() + " || goto failed"]
+    load = [f"echo pixelboot: starting {shown(entry.name, 60)}", "imgfree"]
+    load.append(f"kernel {url}/kernel{query} {_arguments(entry)}".rstrip() + " || goto failed")
     if entry.initrd:
         load.append(f"initrd --name initrd {url}/initrd || goto failed")
-    return [f"echo pixelboot: starting {name}", *load, "boot || goto failed", "goto failed"]
+    return [*load, "boot || goto failed"]
 
 
 def _arguments(entry: Entry) -> str:

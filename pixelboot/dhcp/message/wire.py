@@ -1,12 +1,13 @@
-"""The DHCP message on the wire (RFC 2131 §2)."""
+"""The DHCP message on the wire (RFC 2131 §2), which a BOOTP message is, too (RFC 951)."""
 
 from __future__ import annotations
 
 import enum
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from types import MappingProxyType
+from typing import NamedTuple
 
 from pixelboot.dhcp.message import options as tlv
 from pixelboot.dhcp.message.options import Option
@@ -31,8 +32,10 @@ MINIMUM_SIZE = 300
 INFINIBAND = 32
 """The link type whose addresses do not fit into ``chaddr`` (RFC 4390)."""
 
-_HEADER = struct.Struct("!BBBBIHH4s4s4s4s16s64s128s4s")
+_HEADER = struct.Struct("!BBBBIHHIIII16s64s128s4s")
 _NOWHERE = IPv4Address(0)
+_END = bytes((Option.END,))
+_OVERLOAD = int(Option.OVERLOAD)  # as a plain number it is found faster
 
 
 class Op(enum.IntEnum):
@@ -53,11 +56,20 @@ class MessageType(enum.IntEnum):
     NAK = 6
     RELEASE = 7
     INFORM = 8
+    LEASEQUERY = 10
+    LEASEUNASSIGNED = 11
+    LEASEUNKNOWN = 12
+    LEASEACTIVE = 13
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One DHCP message, in either direction, with its options decoded from wherever they stood."""
+_TYPES = {bytes((kind,)): kind for kind in MessageType}
+
+
+class Message(NamedTuple):
+    """One DHCP message, in either direction, with its options decoded from wherever they stood.
+
+    A changed copy is made by `_replace`.
+    """
 
     op: int
     """1 from a client, 2 from a server."""
@@ -101,17 +113,18 @@ class Message:
     file: bytes = b""
     """Boot file name, at most 128 octets; empty when the field held options."""
 
-    options: Mapping[int, bytes] = field(default_factory=dict)
+    options: Mapping[int, bytes] = MappingProxyType({})
     """The options by code, in order."""
 
     @property
     def message_type(self) -> MessageType | None:
         """Option 53; None when it is missing (BOOTP) or no type that a server knows."""
-        value = self.options.get(Option.MESSAGE_TYPE, b"")
-        try:
-            return MessageType(value[0]) if len(value) == 1 else None
-        except ValueError:
-            return None
+        return _TYPES.get(self.options.get(Option.MESSAGE_TYPE, b""))
+
+    @property
+    def is_bootp(self) -> bool:
+        """Whether option 53 is missing, so that RFC 951 holds and not RFC 2131."""
+        return Option.MESSAGE_TYPE not in self.options
 
     @property
     def name(self) -> str:
@@ -142,42 +155,47 @@ def decode(octets: bytes) -> Message:
 
     Options in ``file`` and ``sname`` are honoured where option 52 says so (RFC 2132 §9.3) and stand in `options`
     joined with the others in the order of RFC 3396 §5: options, file, sname.
+
+    The magic cookie may be missing in one case: a BOOTP request whose vendor field is all zeros, as RFC 951 §3 knew
+    no cookie.  It is a message without options.
     """
     if len(octets) < _HEADER.size:
         raise Malformed(f"{len(octets)} octets are too short for a DHCP message")
     if len(octets) > MAXIMUM_SIZE:
         raise Malformed(f"more than {MAXIMUM_SIZE} octets are too long for a DHCP message")
     (op, htype, hlen, hops, xid, secs, flags, ci, yi, si, gi, chaddr, sname, file, cookie) = _HEADER.unpack_from(octets)
-    if cookie != COOKIE:
-        raise Malformed("the magic cookie is missing")
-    if op not in (Op.REQUEST, Op.REPLY):
+    if op != 1 and op != 2:
         raise Malformed(f"op is {op}, neither request nor reply")
-    options = tlv.decode(octets[_HEADER.size :])
-    overload = options.pop(Option.OVERLOAD, b"\0")
-    if len(overload) != 1 or overload[0] > 3:
-        raise Malformed(f"option 52 is {overload.hex()}, not 1, 2 or 3")
-    if overload[0] & 1:
-        _join(options, tlv.decode(file))
-        file = b""
-    if overload[0] & 2:
-        _join(options, tlv.decode(sname))
-        sname = b""
-    return Message(
-        op=op,
-        xid=xid,
-        chaddr=chaddr,
-        htype=htype,
-        hlen=hlen,
-        hops=hops,
-        secs=secs,
-        flags=flags,
-        ciaddr=IPv4Address(ci),
-        yiaddr=IPv4Address(yi),
-        siaddr=IPv4Address(si),
-        giaddr=IPv4Address(gi),
-        sname=sname.split(b"\0", 1)[0],
-        file=file.split(b"\0", 1)[0],
-        options=options,
+    field = octets[_HEADER.size :]
+    if cookie != COOKIE and (op == Op.REPLY or any(cookie) or any(field)):
+        raise Malformed("the magic cookie is missing")
+    options = tlv.decode(field)
+    if _OVERLOAD in options:
+        overload = options.pop(_OVERLOAD)
+        if len(overload) != 1 or overload[0] > 3:
+            raise Malformed(f"option 52 is {overload.hex()}, not 1, 2 or 3")
+        if overload[0] & 1:
+            _join(options, tlv.decode(file))
+            file = b""
+        if overload[0] & 2:
+            _join(options, tlv.decode(sname))
+            sname = b""
+    return Message(  # the fields in their order: by name they would take twice as long
+        op,
+        xid,
+        chaddr,
+        htype,
+        hlen,
+        hops,
+        secs,
+        flags,
+        IPv4Address(ci) if ci else _NOWHERE,
+        IPv4Address(yi) if yi else _NOWHERE,
+        IPv4Address(si) if si else _NOWHERE,
+        IPv4Address(gi) if gi else _NOWHERE,
+        sname.partition(b"\0")[0],
+        file.partition(b"\0")[0],
+        options,
     )
 
 
@@ -187,26 +205,12 @@ def encode(message: Message) -> bytes:
     `sname` and `file` are cut to nothing but NUL-padded to their fields; longer ones raise ValueError, as only a
     mistake of ours can bring them here.
     """
-    if len(message.sname) > 64 or len(message.file) > 128 or len(message.chaddr) != 16:
+    op, xid, chaddr, htype, hlen, hops, secs, flags, ciaddr, yiaddr, siaddr, giaddr, sname, file, options = message
+    if len(sname) > 64 or len(file) > 128 or len(chaddr) != 16:
         raise ValueError("sname, file or chaddr does not fit its field")
-    header = _HEADER.pack(
-        message.op,
-        message.htype,
-        message.hlen,
-        message.hops,
-        message.xid,
-        message.secs,
-        message.flags,
-        message.ciaddr.packed,
-        message.yiaddr.packed,
-        message.siaddr.packed,
-        message.giaddr.packed,
-        message.chaddr,
-        message.sname,
-        message.file,
-        COOKIE,
-    )
-    return (header + tlv.encode(message.options) + bytes((Option.END,))).ljust(MINIMUM_SIZE, b"\0")
+    addresses = int(ciaddr), int(yiaddr), int(siaddr), int(giaddr)
+    header = _HEADER.pack(op, htype, hlen, hops, xid, secs, flags, *addresses, chaddr, sname, file, COOKIE)
+    return (header + tlv.encode(options) + _END).ljust(MINIMUM_SIZE, b"\0")
 
 
 def _join(options: dict[int, bytes], more: Mapping[int, bytes]) -> None:

@@ -9,60 +9,82 @@
     either                anything else                               silence
     ====================  ==========================================  =======================================
 
-The OFFER is complete: firmware takes the boot file out of it, or asks for it again at port 4011, as it likes.  It names
-no boot servers and has no menu, so the only one that can be asked for is type 0, the one that answers.  A machine for
-which there is nothing to boot is not answered, nor one whose message has no room for it: it may be somebody else's.
+The OFFER is complete where the sender's profile says so (`pixelboot.boot.quirks`): firmware takes the boot file out of
+it, or asks for it again at port 4011, as it likes.  Boot servers are those of the menu in the settings
+(`pixelboot.boot.pxe`), and type 0, the one that answers.  A machine for which there is nothing to boot is not answered,
+nor one whose message has no room for it: it may be somebody else's.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
-from pixelboot.boot.architecture import Architecture
-from pixelboot.boot.machine import Firmware
+from pixelboot.boot.policy import Assignment
+from pixelboot.boot.pxe import PxeSettings
+from pixelboot.boot.quirks import ProxyOffer
 from pixelboot.boot.settings import of_a_machine
 from pixelboot.dhcp import client, route
-from pixelboot.dhcp.compose import NOWHERE, Options, add_boot_file, add_boot_server, add_uuid, reply
+from pixelboot.dhcp.compose import NOWHERE, Options, add_boot_file, add_boot_server, add_uuid, answered, ready, reply
 from pixelboot.dhcp.exchange import Answer, Exchange
-from pixelboot.dhcp.message.options import Option, PxeOption, decode, encode
+from pixelboot.dhcp.message.options import Option
 from pixelboot.dhcp.message.wire import SERVER_PORT, Message, MessageType
+from pixelboot.dhcp.network.scope import Subnet
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
-from pixelboot.malformed import Malformed
+from pixelboot.dhcp.proxy import menu
 
-_THE_ONE_THAT_ANSWERS = bytes(4)
-"""Boot server type 0, layer 0: the loader itself."""
+NO_MENU = PxeSettings()
 
-_END = bytes((Option.END,))
+_OF_AN_ADDRESS = frozenset(
+    (
+        Option.SUBNET_MASK,
+        Option.ROUTER,
+        Option.BROADCAST_ADDRESS,
+        Option.STATIC_ROUTE,
+        Option.LEASE_TIME,
+        Option.RENEWAL_TIME,
+        Option.REBINDING_TIME,
+        Option.CLASSLESS_STATIC_ROUTE,
+        249,  # what Windows calls classless routes
+    )
+)
+"""What belongs to an address, and to the server that gives it: nobody must take a proxy's OFFER for one of that."""
 
-_LOAD_THE_FILE = encode({PxeOption.DISCOVERY_CONTROL: b"\x08", PxeOption.MENU_PROMPT: b"\0PXE"})
-"""Load the boot file at once, without a prompt; BIOS ROMs want to be told, and a prompt with it."""
+_CHOICE = "what is chosen of its menu"
 
 
-def answer(exchange: Exchange, proxy_port: int) -> Answer:
-    """What is answered to a request that came to port 67, or to `proxy_port`."""
-    request, machine, arrival = exchange.request, exchange.machine, exchange.arrival
+def answer(exchange: Exchange, proxy_port: int, pxe: PxeSettings = NO_MENU) -> Answer:
+    """What is answered to a request that came to port 67, or to `proxy_port`; `pxe` is the boot menu of firmware."""
+    request, machine, at_67 = exchange.request, exchange.machine, exchange.arrival.port != proxy_port
     if not client.asks_for_boot(request):
         return _left(exchange, "it asks for nothing to boot")
-    if far := _elsewhere(exchange):
-        return _silence(exchange, far)
-    item = boot_item(request)
+    if why_not := exchange.scope.refusal or _elsewhere(exchange):
+        return _silence(exchange, why_not)
+    item = menu.boot_item(request)
     kind = _kind(exchange, item, proxy_port)
     if kind is None:
         return _left(exchange, "it is for the server that gives the addresses")
-    if item not in (None, _THE_ONE_THAT_ANSWERS) and kind is MessageType.ACK:
-        return _silence(exchange, f"it asks for a boot server that is not offered, type and layer {item.hex()}")
-    boot_file = exchange.assignment.boot_file
-    if not boot_file:
-        return _silence(exchange, exchange.assignment.obstacle or "there is nothing for it to boot here")
-    told = _compose(exchange, kind, item)
-    if not told.file and Option.BOOT_FILE not in told.options:
+    if kind is MessageType.OFFER:
+        item = None
+    elif item is not None and menu.overheard(exchange, pxe):
+        return _silence(exchange, "it asks everybody for a boot server, which it is told not to")
+    assignment = menu.chosen(exchange, pxe, item)
+    if assignment is None:
+        wanted = item.hex() if item is not None else ""
+        return _silence(exchange, f"it asks for a boot server that is not offered, type and layer {wanted}")
+    chooses = item is None and menu.shown(exchange, pxe)
+    boot_file = assignment.boot_file
+    if not boot_file and not chooses:
+        return _silence(exchange, assignment.obstacle or "there is nothing for it to boot here")
+    by_4011 = kind is MessageType.OFFER and exchange.quirks.proxy_offer is ProxyOffer.BY_4011
+    named = Assignment(None, assignment.next_server) if by_4011 else assignment
+    told = _compose(exchange._replace(assignment=named), kind, item, pxe)
+    says_file = not named.boot_file or told.file or Option.BOOT_FILE in told.options
+    if not says_file or (item is not None and Option.VENDOR_SPECIFIC not in told.options):
         return _silence(exchange, f"there is no room for {boot_file} beside what its client and relay have sent")
-    if arrival.port == proxy_port:
-        way = route.back(request, arrival, exchange.server)
-    else:
-        way = route.destination(request, told, arrival, exchange.server)
-    return Answer(Proxied(machine, boot_file), told, way)
+    outcome = Proxied(machine, _CHOICE if chooses else boot_file or "")
+    if at_67:
+        return answered(exchange, told, outcome)
+    return Answer(outcome, told, route.back(request, exchange.arrival, exchange.here), exchange.quirks.delay)
 
 
 def held(exchange: Exchange, proxy_port: int) -> IPv4Address | None:
@@ -73,15 +95,6 @@ def held(exchange: Exchange, proxy_port: int) -> IPv4Address | None:
     if arrival.port == proxy_port:
         return request.ciaddr if request.ciaddr == arrival.source != NOWHERE else None
     return request.address(Option.REQUESTED_ADDRESS)
-
-
-def boot_item(request: Message) -> bytes | None:
-    """The boot server type and layer that a PXE client asks for; None where it does not, or option 43 is ill-formed."""
-    try:
-        item = decode(request.options.get(Option.VENDOR_SPECIFIC, b"")).get(PxeOption.BOOT_ITEM, b"")
-    except Malformed:
-        return None
-    return item if len(item) == 4 else None
 
 
 def _kind(exchange: Exchange, item: bytes | None, proxy_port: int) -> MessageType | None:
@@ -101,37 +114,59 @@ def _kind(exchange: Exchange, item: bytes | None, proxy_port: int) -> MessageTyp
 def _elsewhere(exchange: Exchange) -> str:
     """Why the reply would go to somebody who may not have asked; empty if it would not."""
     request, arrival = exchange.request, exchange.arrival
-    source, here = arrival.source, arrival.local
-    for address in (request.giaddr, request.ciaddr, source):
-        if address != NOWHERE and not of_a_machine(address):
+    giaddr, ciaddr, source = request.giaddr, request.ciaddr, arrival.source
+    for address in (giaddr, ciaddr, source):
+        if not int(address):
+            continue
+        if not of_a_machine(address):
             return f"no machine has the address {address}"
+        here = arrival.local
         if (address.is_loopback and not here.is_loopback) or (address.is_link_local and not here.is_link_local):
             return f"{address} is not of this network"
-    if request.giaddr != NOWHERE and arrival.source_port != SERVER_PORT:
-        return f"it says that the relay {request.giaddr} sent it, and comes from port {arrival.source_port}"
-    if request.giaddr == NOWHERE and source != NOWHERE and request.ciaddr not in (NOWHERE, source):
-        return f"it says that it has {request.ciaddr} and comes from {source}"
+    if int(giaddr):
+        any_port = exchange.relay is not None and exchange.relay.source_port
+        if arrival.source_port != SERVER_PORT and not any_port:
+            return f"it says that the relay {giaddr} sent it, and comes from port {arrival.source_port}"
+    elif int(source) and int(ciaddr) and ciaddr != source:
+        return f"it says that it has {ciaddr} and comes from {source}"
     return ""
 
 
-def _compose(exchange: Exchange, kind: MessageType, item: bytes | None) -> Message:
+def _compose(exchange: Exchange, kind: MessageType, item: bytes | None, pxe: PxeSettings) -> Message:
     """An OFFER or ACK of everything but an address: nobody must take it for one of an address server."""
-    firmware = exchange.machine.firmware
     options = Options(exchange, kind)
-    vendor_class = b"HTTPClient" if firmware is Firmware.HTTP else b"PXEClient"
-    add_boot_file(exchange, options, 2 + len(vendor_class))
+    vendor_class = exchange.quirks.vendor_class.encode("ascii")
+    specific = menu.vendor_specific(exchange, pxe) if item is None else menu.confirmed(exchange, pxe, item)
+    add_boot_file(exchange, options, 2 + len(vendor_class) + (0 if item is None else 2 + len(specific)))
     options.add(Option.VENDOR_CLASS, vendor_class)
+    options.add(Option.VENDOR_SPECIFIC, specific)
     add_uuid(exchange, options)
-    pxe = b""
-    if firmware is Firmware.PXE and exchange.machine.architecture is Architecture.BIOS:
-        # EDK2 before April 2017 does not see a proxy's offer that has discovery control: it is for BIOS alone.
-        pxe = _LOAD_THE_FILE
-    if kind is MessageType.ACK and item is not None:
-        pxe += encode({PxeOption.BOOT_ITEM: item})
-    options.add(Option.VENDOR_SPECIFIC, pxe + _END if pxe else b"")
     add_boot_server(exchange, options)
-    ciaddr = exchange.request.ciaddr if kind is MessageType.ACK else NOWHERE
-    return replace(reply(exchange, options), ciaddr=ciaddr)
+    _add_configured(exchange, options)
+    told = reply(exchange, options, ciaddr=exchange.request.ciaddr if kind is MessageType.ACK else NOWHERE)
+    # Where it names no file, too, it says who answers at port 4011.
+    return told if int(told.siaddr) else told._replace(siaddr=exchange.assignment.next_server or exchange.here)
+
+
+def _add_configured(exchange: Exchange, options: Options) -> None:
+    """What is configured for the sender's subnet and what it lists, but for what belongs to an address."""
+    subnet, wanted = _subnet(exchange), options.wanted
+    if subnet is not None and wanted is not None:
+        configured = exchange.scope.parameters(subnet).options
+        given = {code: configured[code] for code in wanted if code in configured and code not in _OF_AN_ADDRESS}
+        if given:
+            options.fill(ready(given))
+
+
+def _subnet(exchange: Exchange) -> Subnet | None:
+    """The subnet that the sender is in, as far as the request shows; None on a link without subnets."""
+    link, request, relay = exchange.scope.link, exchange.request, exchange.relay
+    if not link.subnets:
+        return None
+    selected = relay.link_selection if relay is not None else None
+    places = (request.ciaddr, selected, request.giaddr, exchange.arrival.local)
+    near = (link.subnet_of(place) for place in places if place is not None and int(place))
+    return next((subnet for subnet in near if subnet is not None), link.subnets[0])
 
 
 def _silence(exchange: Exchange, reason: str) -> Answer:

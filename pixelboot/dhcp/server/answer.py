@@ -16,73 +16,108 @@ A REQUEST means three things, told apart by what it carries (RFC 2131 §4.3.2):
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address
+from typing import NamedTuple
 
-from pixelboot.dhcp import route
+from pixelboot.dhcp.compose import answered
 from pixelboot.dhcp.exchange import Answer, Exchange
 from pixelboot.dhcp.message.options import Option
 from pixelboot.dhcp.message.wire import Message, MessageType
-from pixelboot.dhcp.outcomes import Bound, Declined, Exhausted, Ignored, Informed, Offered, Refused, Released
+from pixelboot.dhcp.network.scope import Link
+from pixelboot.dhcp.outcomes import Bound, Crowded, Declined, Exhausted, Ignored, Informed, Offered, Refused, Released
 from pixelboot.dhcp.server import compose
-from pixelboot.dhcp.server.compose import Scope
-from pixelboot.leases.lease import Lease
-from pixelboot.leases.seam import Refusal
-from pixelboot.outcome import Outcome
+from pixelboot.dhcp.server.compose import Manner, Terms, terms
+from pixelboot.leases.lease import Cause, Lease, Refusal, State
 
-_NOWHERE = IPv4Address(0)
+_SERVER_IDENTIFIER = int(Option.SERVER_IDENTIFIER)
+_REQUESTED_ADDRESS = int(Option.REQUESTED_ADDRESS)
+_MESSAGE_TYPE = int(Option.MESSAGE_TYPE)
+_RAPID_COMMIT = int(Option.RAPID_COMMIT)
+_OFFER, _ACK, _BOUND = MessageType.OFFER, MessageType.ACK, State.BOUND
+_DISCOVER = bytes((MessageType.DISCOVER,))
+_REQUEST = bytes((MessageType.REQUEST,))
+
+
+class Rules(NamedTuple):
+    """What the operator decides for all subnets."""
+
+    manner: Manner = compose.PLAIN
+    """What holds for all replies."""
+
+    authoritative: bool = False
+    """Whether a machine that is not known, and asks for its address of last time, is refused and not left to others
+    (a departure from RFC 2131 §4.3.2)."""
+
+    rapid_commit: bool = False
+    """Whether a machine that can do without an OFFER gets its lease at once (RFC 4039)."""
+
+    bootp: bool = False
+    """Whether BOOTP is answered."""
+
+    reuse: float = 0.0
+    """The first part of a lease, in which it is not prolonged but what is left of it told."""
 
 
 # What may be wished of the lease store.
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(NamedTuple):
     """Set an address aside for the client."""
 
     requested: IPv4Address | None
     """The address that it would like (option 50)."""
 
+    at_once: bool = False
+    """Whether it shall be the client's without another word (RFC 4039)."""
 
-@dataclass(frozen=True, slots=True)
-class Bind:
+
+class Bind(NamedTuple):
     """Give the client the address it was offered."""
 
     address: IPv4Address
     """The address."""
 
+    terms: Terms
+    """What goes with it."""
 
-@dataclass(frozen=True, slots=True)
-class Renew:
+
+class Renew(NamedTuple):
     """Let the client go on with the address that it says it has."""
 
     address: IPv4Address
     """The address."""
 
+    terms: Terms
+    """What goes with it."""
 
-@dataclass(frozen=True, slots=True)
-class Release:
+    rebooting: bool = False
+    """Whether it does not use it yet, and asks whether it may (INIT-REBOOT)."""
+
+
+class Release(NamedTuple):
     """The client gives its address back."""
 
     address: IPv4Address
     """The address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decline:
+class Decline(NamedTuple):
     """The client found its address in use by somebody else."""
 
     address: IPv4Address
     """The address."""
 
 
-@dataclass(frozen=True, slots=True)
-class Withdraw:
+class Withdraw(NamedTuple):
     """The client took another server's offer: ours is free again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Bootp(NamedTuple):
+    """The client speaks BOOTP, which is another matter (`pixelboot.dhcp.server.bootp`)."""
+
+
+class Nothing(NamedTuple):
     """The store is not needed: `answer` knows what to do."""
 
     refusal: str = ""
@@ -92,101 +127,179 @@ class Nothing:
     """Why there is no reply; empty when there is one."""
 
 
-Wish = Offer | Bind | Renew | Release | Decline | Withdraw | Nothing
+Wish = Offer | Bind | Renew | Release | Decline | Withdraw | Bootp | Nothing
 Result = Lease | Refusal | None
 
 
-def ask(request: Message, scope: Scope) -> Wish:
-    """What a request from the subnet wants of the lease store."""
+def ask(exchange: Exchange, rules: Rules) -> Wish:
+    """What a request wants of the lease store."""
+    request, scope = exchange.request, exchange.scope
+    if scope.refusal:
+        return Nothing(ignored=scope.refusal)
+    if why := _misplaced(scope.link, request):
+        return Nothing(ignored=why)
+    sent = request.options
+    kind = sent.get(_MESSAGE_TYPE)
+    if kind == _DISCOVER:
+        return Offer(request.address(_REQUESTED_ADDRESS), rules.rapid_commit and sent.get(_RAPID_COMMIT) == b"")
+    if kind == _REQUEST:
+        return _selecting(exchange) if _SERVER_IDENTIFIER in sent else _reacquiring(exchange)
+    if kind is None:
+        return Bootp() if rules.bootp else Nothing(ignored="it speaks BOOTP, which is off (dhcp.bootp)")
+    return _leaving(exchange)
+
+
+def _misplaced(link: Link, request: Message) -> str:
+    """Why a request cannot be of this link; empty if it can.
+
+    Replies go to giaddr and ciaddr: whoever claims a far one would have them sent anywhere.
+    """
+    if int(request.giaddr) in _ends(link):
+        return f"it came by the relay {request.giaddr}, which no machine can be"
+    if int(request.ciaddr) and (link.subnet_of(request.ciaddr) is None or int(request.ciaddr) in _ends(link)):
+        return f"its address {request.ciaddr} is of another network, or of no machine"
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def _ends(link: Link) -> frozenset[int]:
+    """The addresses that are those of a whole network, and its broadcast addresses."""
+    networks = [subnet.network for subnet in link.subnets]
+    return frozenset(int(end) for each in networks for end in (each.network_address, each.broadcast_address))
+
+
+def _selecting(exchange: Exchange) -> Wish:
+    """A REQUEST that names a server."""
+    request = exchange.request
+    if not _is_ours(exchange):
+        return Withdraw()
+    requested = request.address(_REQUESTED_ADDRESS)
+    has = request.ciaddr if int(request.ciaddr) else None
+    if requested is not None and has is not None and requested != has:
+        return Nothing(ignored=f"it asks for {requested} and says that it has {has}")
+    address = requested or has
+    if address is None:
+        return Nothing(ignored="it asks for no address")
+    agreed = terms(exchange, address)
+    return _elsewhere(exchange, address) if agreed is None else Bind(address, agreed)
+
+
+def _reacquiring(exchange: Exchange) -> Wish:
+    """A REQUEST of a client that believes it has a lease."""
+    request = exchange.request
+    rebooting = not int(request.ciaddr)
+    address = request.address(_REQUESTED_ADDRESS) if rebooting else request.ciaddr
+    if address is None:
+        return Nothing(ignored="it asks for no address")
+    agreed = terms(exchange, address)
+    return _elsewhere(exchange, address) if agreed is None else Renew(address, agreed, rebooting)
+
+
+def _elsewhere(exchange: Exchange, address: IPv4Address) -> Nothing:
+    """The client wants an address of another link than it is on, and shall know that it cannot have it."""
+    networks = ", ".join(str(subnet.network) for subnet in exchange.scope.link.subnets)
+    return Nothing(refusal=f"{address} is not of this network, {networks}")
+
+
+def _leaving(exchange: Exchange) -> Wish:
+    """INFORM, RELEASE, DECLINE, and what no client says."""
+    request = exchange.request
     kind = request.message_type
-    named = request.address(Option.SERVER_IDENTIFIER)
-    requested = request.address(Option.REQUESTED_ADDRESS)
-    if not scope.may_hold(request.giaddr):
-        return Nothing(ignored=f"it came by the relay {request.giaddr}, whose subnet is not served")
-    if not scope.may_hold(request.ciaddr):
-        # Replies go to ciaddr: whoever claims a far one would have them sent anywhere.
-        return Nothing(ignored=f"its address {request.ciaddr} is of another network, or of no machine")
-    if kind is MessageType.DISCOVER:
-        return Offer(requested)
-    if kind is MessageType.REQUEST:
-        if Option.SERVER_IDENTIFIER in request.options:
-            return _selecting(request, scope, named, requested)
-        return _reacquiring(request, scope, requested)
     if kind is MessageType.INFORM:
-        return Nothing() if request.ciaddr != _NOWHERE else Nothing(ignored="it does not say its address")
+        return Nothing() if int(request.ciaddr) else Nothing(ignored="it does not say its address")
     if kind is MessageType.RELEASE or kind is MessageType.DECLINE:
         # Both must name their server (RFC 2131 table 5): others' are not for us.
-        if named not in scope.servers:
+        if not _is_ours(exchange):
             return Nothing(ignored="it is for another server")
         if kind is MessageType.RELEASE:
             return Release(request.ciaddr)
-        return Decline(requested) if requested else Nothing(ignored="it does not say which address")
+        declined = request.address(_REQUESTED_ADDRESS)
+        return Decline(declined) if declined else Nothing(ignored="it does not say which address")
     return Nothing(ignored="no client sends such a message")
 
 
-def _selecting(request: Message, scope: Scope, named: IPv4Address | None, requested: IPv4Address | None) -> Wish:
-    """A REQUEST that names a server."""
-    if named not in scope.servers:
-        return Withdraw()
-    has = request.ciaddr if request.ciaddr != _NOWHERE else None
-    if requested and has and requested != has:
-        return Nothing(ignored=f"it asks for {requested} and says that it has {has}")
-    address = requested or has
-    return Bind(address) if address else Nothing(ignored="it asks for no address")
+def _is_ours(exchange: Exchange) -> bool:
+    """Whether the server that the request names is this one: by any of its addresses, or that of its relay."""
+    return exchange.request.options.get(_SERVER_IDENTIFIER) == exchange.server.packed
 
 
-def _reacquiring(request: Message, scope: Scope, requested: IPv4Address | None) -> Wish:
-    """A REQUEST of a client that believes it has a lease."""
-    if request.ciaddr != _NOWHERE:
-        return Renew(request.ciaddr)
-    if requested is None:
-        return Nothing(ignored="it asks for no address")
-    if requested not in scope.subnet.network:
-        return Nothing(refusal=f"{requested} is not of this network, {scope.subnet.network}")
-    return Renew(requested)
-
-
-def answer(exchange: Exchange, scope: Scope, wish: Wish, result: Result) -> Answer:
+def answer(exchange: Exchange, rules: Rules, wish: Wish, result: Result) -> Answer:
     """What follows when the store said `result` to `wish` (None to one that is `Nothing`)."""
-    request, machine = exchange.request, exchange.machine
-    assignment = exchange.assignment
-    match wish, result:
-        case Nothing(refusal=str(reason)), _ if reason:
-            return _refusal(exchange, reason)
-        case Nothing(ignored=str(reason)), _ if reason:
-            return _silence(exchange, reason)
-        case Nothing(), _:
-            return _reply(exchange, compose.inform(exchange, scope), Informed(machine, request.ciaddr))
-        case Offer(), Lease():
-            reply = compose.grant(exchange, scope, MessageType.OFFER, result.address)
-            return _reply(exchange, reply, Offered(machine, result, assignment))
-        case Offer(), _:
-            return Answer(Exhausted(machine, str(scope.subnet.network)))
-        case Bind() | Renew(), Lease():
-            reply = compose.grant(exchange, scope, MessageType.ACK, result.address)
-            outcome = Bound(machine, result, scope.lease_time(request), isinstance(wish, Renew), assignment)
-            return _reply(exchange, reply, outcome)
-        case Bind() | Renew(), Refusal():
-            return _refusal(exchange, result.reason)
-        case Renew(), _:
-            return _silence(exchange, f"its lease of {wish.address} is not known here")
-        case Decline(), Lease():
-            return Answer(Declined(machine, result))
-        case Release(), Lease():
-            return Answer(Released(machine, result))
-        case ((Decline() | Release()), _):
-            return _silence(exchange, f"{wish.address} is not its own")
+    if isinstance(result, Lease):
+        return _given(exchange, rules, wish, result)
+    if isinstance(result, Refusal):
+        return _no_offer(exchange, result) if isinstance(wish, Offer) else _refused(exchange, result.reason)
+    match wish:
+        case Nothing(refusal, ignored):
+            if refusal:
+                return _refused(exchange, refusal)
+            return silence(exchange, ignored) if ignored else _informed(exchange, rules)
+        case Renew(address, rebooting=rebooting):
+            reason = f"its lease of {address} is not known here"
+            return _refused(exchange, reason) if rebooting and rules.authoritative else silence(exchange, reason)
+        case Release(address) | Decline(address):
+            return silence(exchange, f"{address} is not its own")
         case _:
-            return _silence(exchange, "it took another server's offer")
+            return silence(exchange, "it took another server's offer")
 
 
-def _reply(exchange: Exchange, reply: Message, outcome: Outcome) -> Answer:
-    return Answer(outcome, reply, route.destination(exchange.request, reply, exchange.arrival, exchange.server))
+def _given(exchange: Exchange, rules: Rules, wish: Wish, lease: Lease) -> Answer:
+    """What follows from a lease."""
+    if isinstance(wish, Offer) and not wish.at_once:
+        return _offered(exchange, rules, lease)
+    if isinstance(wish, Bind | Renew | Offer):
+        return _bound(exchange, rules, wish, lease)
+    outcome = Declined if isinstance(wish, Decline) else Released
+    return Answer(outcome(exchange.machine, lease))
 
 
-def _refusal(exchange: Exchange, reason: str) -> Answer:
-    return _reply(exchange, compose.refuse(exchange, reason), Refused(exchange.machine, reason))
+def _offered(exchange: Exchange, rules: Rules, lease: Lease) -> Answer:
+    agreed = _terms(exchange, lease)
+    if lease.state is _BOUND:
+        # It will be told what is left if it takes it now, and is not told more before.
+        now = exchange.arrival.now
+        if 0 <= now - lease.renewed_at < rules.reuse * (lease.expires_at - lease.renewed_at):
+            agreed = agreed.until(lease.expires_at, now)
+    reply = compose.grant(exchange, agreed, _OFFER, lease.address, rules.manner)
+    return answered(exchange, reply, Offered(exchange.machine, lease, exchange.assignment))
 
 
-def _silence(exchange: Exchange, reason: str) -> Answer:
+def _bound(exchange: Exchange, rules: Rules, wish: Bind | Renew | Offer, lease: Lease) -> Answer:
+    at_once = isinstance(wish, Offer)
+    agreed = _terms(exchange, lease) if isinstance(wish, Offer) else wish.terms
+    agreed = agreed.until(lease.expires_at, exchange.arrival.now)
+    reply = compose.grant(exchange, agreed, _ACK, lease.address, rules.manner, at_once=at_once)
+    renewed = isinstance(wish, Renew)
+    return answered(exchange, reply, Bound(exchange.machine, lease, agreed.seconds, renewed, exchange.assignment))
+
+
+def _informed(exchange: Exchange, rules: Rules) -> Answer:
+    address = exchange.request.ciaddr
+    agreed = terms(exchange, address)
+    if agreed is None:
+        return silence(exchange, f"its address {address} is of another network")
+    reply = compose.inform(exchange, agreed.parameters, rules.manner)
+    return answered(exchange, reply, Informed(exchange.machine, address))
+
+
+def _no_offer(exchange: Exchange, refusal: Refusal) -> Answer:
+    if refusal.cause is Cause.CROWDED:
+        return Answer(Crowded(exchange.machine, refusal.reason))
+    return Answer(Exhausted(exchange.machine, refusal.reason))
+
+
+def _terms(exchange: Exchange, lease: Lease) -> Terms:
+    """What goes with a lease that the store gave out of the link's pool."""
+    agreed = terms(exchange, lease.address)
+    if agreed is None:
+        raise ValueError(f"{lease.address} is of no subnet of {exchange.scope.link.name}")  # a mistake of ours
+    return agreed
+
+
+def _refused(exchange: Exchange, reason: str) -> Answer:
+    return answered(exchange, compose.refuse(exchange, reason), Refused(exchange.machine, reason))
+
+
+def silence(exchange: Exchange, reason: str) -> Answer:
+    """No reply."""
     return Answer(Ignored(exchange.machine, exchange.request.name, reason))

@@ -7,84 +7,213 @@ asks again.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
+from ipaddress import IPv4Address
 
 from pixelboot.boot.memory import Memory, Tally
-from pixelboot.boot.policy import Policy
-from pixelboot.datagram import Arrival
+from pixelboot.boot.pxe import PxeSettings
 from pixelboot.dhcp import client
 from pixelboot.dhcp.exchange import Answer, Exchange
-from pixelboot.dhcp.outcomes import Bound, NotStored
-from pixelboot.dhcp.reception import Reception, Sender
+from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.relay import RelayInformation
+from pixelboot.dhcp.network.network import Network
+from pixelboot.dhcp.outcomes import Bound, Crowded, NotStored
 from pixelboot.dhcp.server import answer as decide
-from pixelboot.dhcp.server.answer import Bind, Decline, Nothing, Offer, Release, Renew, Result, Wish, Withdraw
-from pixelboot.dhcp.server.compose import Scope
+from pixelboot.dhcp.server import bootp
+from pixelboot.dhcp.server.answer import (
+    Bind,
+    Bootp,
+    Decline,
+    Nothing,
+    Offer,
+    Release,
+    Renew,
+    Result,
+    Rules,
+    Wish,
+    Withdraw,
+)
+from pixelboot.dhcp.server.compose import Manner, terms
+from pixelboot.dhcp.server.leasequery import LeaseQuery
+from pixelboot.dhcp.server.outcomes import InUse
+from pixelboot.dhcp.server.probe import Probe, Prober
+from pixelboot.dhcp.settings.dhcp import DhcpSettings
+from pixelboot.leases.lease import Claim, Lease, Refusal, State
 from pixelboot.leases.seam import LeaseStore, StoreFailed
 from pixelboot.outcome import Outcome
 
 MOST_DECLINES = 3
 """Addresses that one machine may put to rest in `decline_time`: a broken one would empty the pool."""
 
+MOST_DECLINES_HERE = 64
+"""Addresses that all machines behind one relay, or on one interface, may put to rest in `decline_time`."""
 
-class DhcpProtocol:
-    """Answers the requests that come in by one interface."""
+MOST_IN_USE = 3
+"""Addresses that are found in use by strangers, one after the other, before a machine is left to ask again."""
+
+_HOST_NAME = int(Option.HOST_NAME)
+_CLIENT_IDENTIFIER = int(Option.CLIENT_IDENTIFIER)
+
+
+class AddressServer:
+    """Answers the requests of machines that get their addresses here."""
 
     def __init__(
         self,
-        scope: Scope,
-        policy: Policy,
+        settings: DhcpSettings,
+        network: Network,
         store: LeaseStore,
         memory: Memory,
         report: Callable[[Outcome], None],
-        offer_time: float,
-        decline_time: float,
+        prober: Prober | None = None,
+        pxe: PxeSettings | None = None,
     ) -> None:
-        """`offer_time` and `decline_time` as in `pixelboot.dhcp.settings.dhcp.DhcpSettings`, in seconds."""
-        self._scope = scope
+        """`prober` asks whether an address is in use (None: nobody can); `pxe` is the boot menu of PXE firmware."""
         self._store = store
         self._memory = memory
-        self._offer_time = offer_time
-        self._decline_time = decline_time
-        self._declines = Tally(decline_time)
-        self._reception = Reception(scope.servers, scope.server, policy, report, self._answer)
+        self._report = report
+        self._offer_time = settings.offer_time
+        self._decline_time = settings.decline_time
+        manner = Manner(pxe or PxeSettings(), settings.echo_client_system)
+        self._rules = Rules(manner, settings.authoritative, settings.rapid_commit, settings.bootp, settings.reuse)
+        self._declines = Tally(settings.decline_time)
+        self._declines_here = Tally(settings.decline_time)
+        self._probe = Probe(prober, settings.probe_time)
+        self.query = LeaseQuery(settings.leasequery, network, store).answer
+        """Answers LEASEQUERY (RFC 4388)."""
 
-    def received(self, octets: bytes, arrival: Arrival, sender: Sender) -> None:
-        """Take one datagram; the reply, if there is one, leaves by `sender`, now or when the store has answered."""
-        self._reception.received(octets, arrival, sender)
+    async def answer(self, exchange: Exchange, crowded: bool = False) -> Answer:
+        """What is answered.
 
-    async def _answer(self, exchange: Exchange) -> Answer:
-        machine, scope = exchange.machine, self._scope
-        wish = decide.ask(exchange.request, scope)
-        if isinstance(wish, Decline) and self._declines.add(machine.identity, exchange.arrival.now) > MOST_DECLINES:
-            wish = Nothing(ignored=f"it has declined {MOST_DECLINES} addresses lately; so many cannot be in use")
+        Where it is `crowded` a machine that is not known waits until known ones were answered, and asks again then.
+        """
+        wish = decide.ask(exchange, self._rules)
+        result: Result
         try:
-            result = await self._grant(exchange, wish)
+            if isinstance(wish, Bind):
+                claim, now = _claim(exchange), exchange.arrival.now
+                result = await self._store.bind(claim, wish.address, wish.terms.seconds, now, self._rules.reuse)
+            elif isinstance(wish, Renew):
+                claim, now = _claim(exchange), exchange.arrival.now
+                result = await self._store.renew(claim, wish.address, wish.terms.seconds, now, self._rules.reuse)
+            elif isinstance(wish, Offer):
+                if crowded or self._probe.can(exchange):
+                    return await self._offer_with_care(exchange, wish, crowded)
+                result = await self._offer(exchange, wish)
+            elif isinstance(wish, Bootp):
+                return await bootp.answer(exchange, _claim(exchange), self._store, self._offer_time)
+            else:
+                wish, result = await self._end(exchange, wish)
         except StoreFailed as problem:
-            return Answer(NotStored(machine, str(problem)))
-        answer = decide.answer(exchange, scope, wish, result)
-        if isinstance(answer.outcome, Bound) and machine.hwaddr is not None:
-            self._memory.met(answer.outcome.lease.address, machine.hwaddr)
+            return Answer(NotStored(exchange.machine, str(problem)))
+        return self._answered(exchange, wish, result)
+
+    def _answered(self, exchange: Exchange, wish: Wish, result: Result) -> Answer:
+        answer = decide.answer(exchange, self._rules, wish, result)
+        if isinstance(answer.outcome, Bound) and exchange.machine.hwaddr is not None:
+            self._memory.met(answer.outcome.lease.address, exchange.machine.hwaddr)
         return answer
 
-    async def _grant(self, exchange: Exchange, wish: Wish) -> Result:
-        """Put the wish to the store."""
-        store, pool, now = self._store, self._scope.pool, exchange.arrival.now
-        machine, seconds = exchange.machine, self._scope.lease_time(exchange.request)
-        identity, hwaddr = machine.identity, str(machine.hwaddr or "")
+    async def _offer(self, exchange: Exchange, wish: Offer) -> Lease | Refusal:
+        """An address for who looks for one, and for good if it takes whatever it gets (RFC 4039)."""
+        now = exchange.arrival.now
+        claim = _claim(exchange)
+        lease = await self._store.offer(claim, wish.requested, now, self._offer_time)
+        if not wish.at_once or isinstance(lease, Refusal):
+            return lease
+        return await self._bind(exchange, claim, lease)
+
+    async def _bind(self, exchange: Exchange, claim: Claim, lease: Lease) -> Lease | Refusal:
+        """The lease of an address that was offered."""
+        agreed = terms(exchange, lease.address)
+        if agreed is None:
+            return Refusal(f"{lease.address} is of another network")
+        return await self._store.bind(claim, lease.address, agreed.seconds, exchange.arrival.now, self._rules.reuse)
+
+    async def _end(self, exchange: Exchange, wish: Wish) -> tuple[Wish, Result]:
+        """Give something back to the store, or nothing: the wish as it was allowed, and what came of it."""
+        identity, now = exchange.scope.identity, exchange.arrival.now
         match wish:
-            case Offer(requested):
-                return await store.offer(identity, hwaddr, pool, requested, now, self._offer_time)
-            case Bind(address):
-                return await store.bind(
-                    identity, hwaddr, pool, address, seconds, now, client.host_name(exchange.request)
-                )
-            case Renew(address):
-                return await store.renew(
-                    identity, pool, address, seconds, now, hwaddr, client.host_name(exchange.request)
-                )
             case Release(address):
-                return await store.release(identity, address, now)
+                return wish, await self._store.release(identity, address, now)
             case Decline(address):
-                return await store.decline(identity, address, now, self._decline_time)
+                if excess := self._too_many_declines(exchange):
+                    return Nothing(ignored=excess), None
+                return wish, await self._store.decline(identity, address, now, self._decline_time)
             case Withdraw():
-                await store.withdraw(identity, now)
-        return None
+                await self._store.withdraw(identity, now)
+        return wish, None
+
+    async def _offer_with_care(self, exchange: Exchange, wish: Offer, crowded: bool) -> Answer:
+        """Answer a DISCOVER where known machines come first, or where it can be asked whether an address is in use."""
+        identity = exchange.scope.identity
+        if self._probe.waits(identity):
+            return decide.silence(exchange, "its last one is being answered")
+        known = await self._store.find(identity)
+        if known is None and crowded:
+            return Answer(Crowded(exchange.machine, "too much waits to be answered"))
+        if not self._probe.can(exchange):
+            return self._answered(exchange, wish, await self._offer(exchange, wish))
+        result = await self._unused(exchange, wish, known)
+        if wish.at_once and isinstance(result, Lease):
+            result = await self._bind(exchange, _claim(exchange), result)
+        return self._answered(exchange, wish, result)
+
+    async def _unused(self, exchange: Exchange, wish: Offer, known: Lease | None) -> Lease | Refusal:
+        """An address to offer that nobody answers at.
+
+        The one that the machine itself has, was offered or had last is not asked for: it might be the one to answer.
+        """
+        now, requested = exchange.arrival.now, wish.requested
+        claim = _claim(exchange)
+        for _ in range(MOST_IN_USE):
+            lease = await self._store.offer(claim, requested, now, self._offer_time)
+            if isinstance(lease, Refusal) or lease.state is State.BOUND:
+                return lease
+            if known is not None and known.address == lease.address:
+                return lease
+            if not await self._probe.in_use(exchange, lease.address):
+                return lease
+            self._report(InUse(exchange.machine, lease.address, self._decline_time))
+            await self._store.abandon(lease.address, now, self._decline_time)
+            requested = None
+        return Refusal(f"{MOST_IN_USE} addresses, one after the other, are in use by strangers")
+
+    def _too_many_declines(self, exchange: Exchange) -> str:
+        """Why an address is not put to rest: so many cannot be in use."""
+        now = exchange.arrival.now
+        if self._declines.add(exchange.scope.identity, now) > MOST_DECLINES:
+            return f"it has declined {MOST_DECLINES} addresses lately; so many cannot be in use"
+        if self._declines_here.add(_claim(exchange).relay, now) > MOST_DECLINES_HERE:
+            return f"{MOST_DECLINES_HERE} addresses were declined lately where it is; so many cannot be in use"
+        return ""
+
+
+def _claim(exchange: Exchange) -> Claim:
+    """Who asks for an address, and where."""
+    request, arrival, machine, _, _, scope, relay, _, _ = exchange
+    giaddr, sent = int(request.giaddr), request.options
+    return Claim(
+        scope.identity,
+        str(machine.hwaddr or ""),
+        scope.link.pool,
+        scope.fixed,
+        client.host_name(request) if _HOST_NAME in sent else "",
+        "" if relay is None else _port(relay),
+        _relay(giaddr) if giaddr else arrival.interface,
+        b"" if relay is None else relay.circuit_id,
+        sent.get(_CLIENT_IDENTIFIER, b""),
+    )
+
+
+def _port(relay: RelayInformation) -> str:
+    """Where a machine is plugged in, as far as its relay says; empty where it does not."""
+    if not relay.circuit_id and not relay.remote_id:
+        return ""
+    return f"{relay.remote_id.hex()}/{relay.circuit_id.hex()}"
+
+
+@lru_cache(maxsize=1024)
+def _relay(number: int) -> str:
+    """What a relay is called, for people."""
+    return str(IPv4Address(number))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu, make_entry, make_menu
+from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu, assigned_entry, make_entry, make_menu
 from pixelboot.boot.seam import PLAIN, ContainerSettings
 
 
@@ -16,6 +16,7 @@ class Shelved:
 
     id: str
     state: str = "ready"
+    reason: str = ""
     size: int = 15_000_000
     name: str = ""
     description: str = ""
@@ -80,6 +81,30 @@ class EntryTests(SynchronousTestCase):
             made = entry(container, settings)
             assert made is not None
             self.assertEqual(made.obstacle, reason)
+
+
+class AssignedTests(SynchronousTestCase):
+    """A container for one machine."""
+
+    def assigned(self, found: Shelved | None, settings: ContainerSettings = PLAIN) -> Entry | str:
+        """The container ``b`` for a boot loader that dislikes the word ``bad``."""
+        return assigned_entry("b", found, settings, lambda made: "it is bad" if "bad" in made.cmdline else None)
+
+    def test_bootable(self) -> None:
+        """As menus have it, whether or not they offer it."""
+        for settings in (PLAIN, ContainerSettings(enabled=False)):
+            self.assertEqual(self.assigned(Shelved("b"), settings), entry(Shelved("b")))
+
+    def test_not_bootable(self) -> None:
+        """The reason is told."""
+        for found, settings, why in (
+            (None, PLAIN, "there is no container b"),
+            (Shelved("b", "damaged", "it ends early"), PLAIN, "the container b is damaged: it ends early"),
+            (Shelved("b", "unbootable"), PLAIN, "the container b is unbootable"),
+            (Shelved("b", parts=(("disk", 5),)), PLAIN, "the container b has no kernel"),
+            (Shelved("b"), ContainerSettings(arguments="bad"), "the container b cannot boot: it is bad"),
+        ):
+            self.assertEqual(self.assigned(found, settings), why)
 
 
 class MenuTests(SynchronousTestCase):

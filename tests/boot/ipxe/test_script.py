@@ -11,7 +11,20 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.ipxe.arguments import COMMAND_LINE_LIMIT
 from pixelboot.boot.ipxe.menu import LOCAL, SHELL, Entry, Menu
-from pixelboot.boot.ipxe.script import TITLE_LIMIT, boot_script, menu_frame, obstacle, shown, write_entry
+from pixelboot.boot.ipxe.script import (
+    OWN_UUID,
+    TITLE_LIMIT,
+    Query,
+    asking_script,
+    boot_script,
+    container_script,
+    local_script,
+    menu_frame,
+    obstacle,
+    shell_script,
+    shown,
+    write_entry,
+)
 from pixelboot.hwaddr import HardwareAddress
 
 OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}"}
@@ -94,17 +107,101 @@ class BootScriptTests(SynchronousTestCase):
 
     def test_the_machine_travels_on(self) -> None:
         """The menu's URL is relative, which iPXE allows no colon in."""
-        known = boot_script(HardwareAddress.parse("02:AA:00:00:00:01"))
+        known = boot_script(Query(HardwareAddress.parse("02:AA:00:00:00:01")))
         self.assertIn("\nchain --replace --autofree menu.ipxe?mac=02-aa-00-00-00-01 || goto failed\n", known)
-        self.assertIn(" menu.ipxe?mac=${netX/mac:hexhyp} ||", boot_script(None))
+        self.assertIn(" menu.ipxe?mac=${netX/mac:hexhyp} ||", boot_script(Query()))
 
     def test_a_failure_is_tried_again(self) -> None:
-        script = boot_script(None)
+        script = boot_script(Query())
         self.assertTrue(script.startswith("#!ipxe\n"))
         self.assertEqual(labels_of(script), ["menu", "failed", "shell"])
         self.assertIn("--timeout 10000", script)
         self.assertTrue(script.endswith("shell ||\ngoto menu\n"))
         self.assertLessEqual(words_of(script), COMMANDS)
+
+
+CARD = HardwareAddress.parse("02:AA:00:00:00:01")
+WHO = "mac=02-aa-00-00-00-01"
+
+
+class AssignedScriptTests(SynchronousTestCase):
+    """The first script of a machine that boots something of its own."""
+
+    def check(self, script: str) -> None:
+        """Every jump has its label, every label is one, and every command is known."""
+        self.assertTrue(script.startswith("#!ipxe\n"))
+        labels = labels_of(script)
+        self.assertEqual(len(labels), len(set(labels)), script)
+        self.assertLessEqual(set(re.findall(r"goto (\w+)", script)), set(labels), script)
+        self.assertLessEqual(words_of(script), COMMANDS)
+        self.assertLessEqual(set(re.findall(r"\$\{[^}]*\}?", script)), {*OURS, OWN_UUID})
+
+    def test_every_script(self) -> None:
+        for query in (Query(), Query(CARD), Query(CARD, OWN_UUID), Query(None, OWN_UUID)):
+            for script in (
+                boot_script(query),
+                boot_script(query, "no ${x} || y"),
+                asking_script(query),
+                asking_script(query, "once=t&boot=local"),
+                container_script(DEMO, query),
+                container_script(replace(DEMO, initrd=False, cmdline=""), query, "t"),
+                local_script(query),
+                shell_script(query),
+            ):
+                self.check(script)
+
+    def test_container(self) -> None:
+        """As the menu boots it; on failure the server is asked anew, and a person can have the menu."""
+        script = container_script(DEMO, Query(CARD))
+        for text in (
+            "\nkernel containers/demo/kernel initrd=initrd console=ttyS0 quiet || goto failed\n",
+            "\ninitrd --name initrd containers/demo/initrd || goto failed\nboot || goto failed\n:failed\n",
+            f" && goto menu ||\nchain --replace --autofree boot.ipxe?{WHO} || goto failed\n:menu\n",
+            f":menu\nchain --replace --autofree menu.ipxe?{WHO} || goto failed\n",
+        ):
+            self.assertIn(text, script)
+
+    def test_once(self) -> None:
+        """The token comes back with the kernel alone; after a failure the same is tried again."""
+        script = container_script(DEMO, Query(CARD), "0123abcd")
+        self.assertIn("\nkernel containers/demo/kernel?once=0123abcd initrd=initrd console=ttyS0 quiet ||", script)
+        self.assertEqual(script.count("0123abcd"), 1)
+        self.assertIn("&& goto menu ||\ngoto boot\n", script)
+        asking = asking_script(Query(CARD, "u"), "once=0123abcd&boot=local")
+        self.assertIn(f"chain --replace --autofree boot.ipxe?{WHO}&uuid=u&once=0123abcd&boot=local ||", asking)
+
+    def test_who_it_is(self) -> None:
+        """iPXE says what we do not know."""
+        self.assertIn(" boot.ipxe?mac=${netX/mac:hexhyp}&uuid=${uuid} ||", asking_script(Query(None, OWN_UUID)))
+
+    def test_local_disk(self) -> None:
+        """As the menu does it."""
+        disk = "iseq ${platform} efi && exit 1 ||\nsanboot --no-describe --drive 0x80 ||\n"
+        self.assertIn(f":boot\n{disk}:failed\n", local_script(Query(CARD)))
+        self.assertIn(f":local\n{disk}goto failed\n", menu())
+
+    def test_shell(self) -> None:
+        self.assertIn("\nshell ||\ngoto menu\n", shell_script(Query(CARD)))
+
+    def test_notice(self) -> None:
+        """It is read before the menu comes; what is untrusted in it is text."""
+        script = boot_script(Query(CARD), "it is ${gone}\n|| chain evil")
+        told = "echo\necho pixelboot: it is $ {gone} (||) chain evil\nprompt --timeout 10000 "
+        self.assertIn(told, script)
+        self.assertLess(script.index(told), script.index(":menu"))
+
+    @given(TEXT, TEXT)
+    def test_nothing_can_be_injected(self, name: str, cmdline: str) -> None:
+        """Whatever a container says, the script has the commands of a plain one, and expands nothing of it."""
+        entry = Entry("demo", name, 5, "", cmdline, True, None)
+        if obstacle(entry) is not None:
+            return
+        script = container_script(entry, Query(CARD), "t")
+        self.assertTrue(script.isascii())
+        plain = container_script(replace(entry, name="x", cmdline=""), Query(CARD), "t")
+        shapes = [[[command[:1] for command in line] for line in lines_of(each)] for each in (script, plain)]
+        self.assertEqual(*shapes)
+        self.assertNotIn("${", script)
 
 
 class MenuScriptTests(SynchronousTestCase):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,9 +9,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.datagram import Arrival
 from pixelboot.dhcp.message.wire import Message
 from pixelboot.dhcp.outcomes import Ignored
-from pixelboot.dhcp.proxy.protocol import ProxyProtocol
-from tests.dhcp.lan import NOWHERE, PROXY_PORT, RELAY, address, arrival, discover, say
-from tests.dhcp.proxy.test_answer import AT_4011, BY_RELAY, REQUEST, UEFI, lan
+from pixelboot.malformed import Malformed
+from tests.dhcp.proxy.lan import AT_67, AT_4011, BY_RELAY, NOWHERE, RELAY, REQUEST, UEFI, Proxy, discover, say
+
+OTHER = IPv4Address("10.77.0.7")
 
 
 class Reflection(SynchronousTestCase):
@@ -21,39 +21,40 @@ class Reflection(SynchronousTestCase):
     def test_nobody_is_sent_what_he_did_not_ask_for(self) -> None:
         """P05: the address that is answered to is the sender's own, and one that a machine can have."""
         multicast, future = IPv4Address("224.0.1.2"), IPv4Address("255.255.255.255")
-        near = replace(arrival(), source=RELAY)
-        cases: tuple[tuple[str, Message, Arrival | None], ...] = (
-            ("another's ciaddr", say(REQUEST, 1, UEFI, ciaddr=address(7)), AT_4011),
-            ("another's ciaddr at 67", discover(1, UEFI, ciaddr=address(7)), near),
-            ("everybody", discover(1, UEFI, ciaddr=future), None),
-            ("multicast", discover(1, UEFI, ciaddr=multicast), None),
-            ("a source of that name", say(REQUEST, 1, UEFI), replace(AT_4011, source=multicast)),
-            ("a relay that asks as a client does", discover(1, UEFI, giaddr=RELAY), near),
-            ("the same from any port", discover(1, UEFI, giaddr=RELAY), replace(BY_RELAY, source_port=40000)),
-            ("the same at 4011", say(REQUEST, 1, UEFI, giaddr=RELAY), AT_4011),
+        near = AT_67._replace(source=RELAY)
+        cases: tuple[tuple[str, Message, Arrival], ...] = (
+            ("another's ciaddr", say(REQUEST, UEFI, ciaddr=OTHER), AT_4011),
+            ("another's ciaddr at 67", discover(UEFI, ciaddr=OTHER), near),
+            ("everybody", discover(UEFI, ciaddr=future), AT_67),
+            ("multicast", discover(UEFI, ciaddr=multicast), AT_67),
+            ("a source of that name", say(REQUEST, UEFI), AT_4011._replace(source=multicast)),
+            ("a relay that asks as a client does", discover(UEFI, giaddr=RELAY), near),
+            ("the same from any port", discover(UEFI, giaddr=RELAY), BY_RELAY._replace(source_port=40000)),
+            ("the same at 4011", say(REQUEST, UEFI, giaddr=RELAY), AT_4011),
         )
         for name, request, come in cases:
-            self.assertIsInstance(lan().silence(request, come), Ignored, name)
+            self.assertIsInstance(Proxy().silence(request, come), Ignored, name)
         for text in ("127.0.0.1", "127.255.255.255", "0.0.0.1", "0.255.255.255", "169.254.1.1", "224.0.0.1"):
             far = IPv4Address(text)
+            if far.is_loopback or far.is_link_local:
+                outcome = Proxy().silence(discover(UEFI, giaddr=far), BY_RELAY)
+                self.assertEqual(outcome.summary().split(": ")[-1], f"{text} is not of this network")
             for request, come in (
-                (discover(1, UEFI, giaddr=far), BY_RELAY),
-                (discover(1, UEFI, ciaddr=far), None),
-                (say(REQUEST, 1, UEFI, ciaddr=far), replace(AT_4011, source=NOWHERE)),
-                (say(REQUEST, 1, UEFI), replace(AT_4011, source=far)),
+                (discover(UEFI, ciaddr=far), AT_67),
+                (say(REQUEST, UEFI, ciaddr=far), AT_4011._replace(source=NOWHERE)),
+                (say(REQUEST, UEFI), AT_4011._replace(source=far)),
             ):
-                outcome = lan().silence(request, come)
+                outcome = Proxy().silence(request, come)
                 self.assertEqual((type(outcome), text in outcome.summary()), (Ignored, True), text)
-        for text in ("240.0.0.1", "255.255.255.255"):
-            outcome = lan().silence(discover(1, UEFI, giaddr=IPv4Address(text)), BY_RELAY)
-            self.assertIn(f"no machine has the address {text}", outcome.summary())
+        for text in ("0.0.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255"):
+            request = discover(UEFI, giaddr=IPv4Address(text))
+            refusal = self.assertRaises(Malformed, Proxy().silence, request, BY_RELAY)
+            self.assertEqual(str(refusal), f"it came by the relay {text}, which no machine can be")
 
     def test_a_network_of_such_addresses(self) -> None:
         """Where we have a loopback or link-local address ourselves, so may the machines."""
         for ours, theirs in (("127.0.0.1", "127.0.0.9"), ("169.254.7.1", "169.254.9.9")):
-            has, servers = IPv4Address(theirs), frozenset({IPv4Address(ours)})
-            proxy = lan()
-            proxy.protocol = ProxyProtocol(proxy.policy, proxy.memory, proxy.outcomes.append, servers, PROXY_PORT)
-            come = replace(AT_4011, local=IPv4Address(ours), source=has)
-            _, way = proxy.ask(say(REQUEST, 1, UEFI, ciaddr=has), come=come)
+            has, local = IPv4Address(theirs), IPv4Address(ours)
+            come = AT_4011._replace(local=local, source=has, addresses=(local,))
+            _, way = Proxy(own=(local,)).ask(say(REQUEST, UEFI, ciaddr=has), come)
             self.assertEqual(way.address, has)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -10,50 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.boot.policy import Assignment
+from pixelboot.dhcp.exchange import Answer
 from pixelboot.dhcp.message import wire
-from pixelboot.dhcp.message.options import decode
 from pixelboot.dhcp.message.wire import Message, MessageType
 from pixelboot.dhcp.outcomes import Ignored, Overheard, Proxied
-from pixelboot.dhcp.proxy.answer import boot_item
 from tests.dhcp import captures
-from tests.dhcp.lan import (
+from tests.dhcp.proxy.lan import (
+    ACK,
+    AT_67,
+    AT_4011,
+    BIOS,
+    BY_RELAY,
     EVERYBODY,
+    HAS,
+    HTTP,
+    INFORM,
+    IPXE,
+    NEEDS_AN_ADDRESS_SERVER,
     NOWHERE,
-    PROXY_PORT,
+    OFFER,
     RELAY,
+    REQUEST,
     SECOND,
     SERVER,
     STRANGER,
+    UEFI,
     URL,
-    AnyPolicy,
-    ProxyLan,
-    address,
-    arrival,
+    Proxy,
     discover,
     say,
 )
-
-OFFER, ACK, REQUEST, INFORM = MessageType.OFFER, MessageType.ACK, MessageType.REQUEST, MessageType.INFORM
-HAS = address(130)
-BIOS = {60: b"PXEClient:Arch:00000:UNDI:002001", 93: b"\0\0", 97: bytes(17)}
-UEFI = {60: b"PXEClient:Arch:00007:UNDI:003000", 93: b"\0\7", 97: bytes(17)}
-HTTP = {60: b"HTTPClient:Arch:00016:UNDI:003000", 93: b"\0\x10", 97: bytes(17)}
-IPXE = {**BIOS, 77: b"iPXE"}
-AT_4011 = arrival(local=SECOND, source=HAS, port=PROXY_PORT)
-BY_RELAY = replace(arrival(source=RELAY), source_port=67)
-NEEDS_AN_ADDRESS_SERVER = {1, 3, 6, 51, 58, 59}
-"""Options that make a client believe in a lease."""
-
-
-def lan(boot_file: str | None = "snponly.efi", **assigned: IPv4Address | str) -> ProxyLan:
-    """A proxy that tells everybody the same; the captures call it by `SECOND`."""
-    return ProxyLan(AnyPolicy(Assignment(boot_file, **assigned)), SECOND)  # type: ignore[arg-type]
-
-
-def vendor(options: dict[int, bytes]) -> dict[int, bytes]:
-    """Option 43 of a request with these sub-options."""
-    return {43: b"".join(bytes((code, len(value))) + value for code, value in options.items()) + b"\xff"}
 
 
 def compare(test: SynchronousTestCase, ours: Message, theirs: bytes, *differences: str) -> None:
@@ -66,28 +51,48 @@ def compare(test: SynchronousTestCase, ours: Message, theirs: bytes, *difference
         test.assertEqual(ours.options.get(code), value, f"option {code}")
 
 
+def sound(test: SynchronousTestCase, request: Message, decided: Answer) -> None:
+    """What holds for every reply of a proxy, whatever was asked."""
+    reply, way = decided.reply, decided.destination
+    assert reply is not None
+    assert way is not None
+    asked = request.options.get(57, b"")
+    limit = min(max(int.from_bytes(asked) if len(asked) in (1, 2, 4) else 0, 576), 1500)
+    test.assertTrue(request.options.get(60, b"").startswith((b"PXEClient", b"HTTPClient")))
+    test.assertEqual(reply.yiaddr, NOWHERE)
+    test.assertNotEqual(reply.siaddr, NOWHERE)
+    test.assertFalse((NEEDS_AN_ADDRESS_SERVER | {52}) & set(reply.options))
+    test.assertTrue({53, 54, 60} <= set(reply.options))
+    test.assertNotEqual(list(reply.options)[-1], 67)
+    test.assertLessEqual(28 + len(wire.encode(reply)), limit)
+    test.assertLessEqual(len(reply.options.get(43, b"")), 255)
+    test.assertEqual(way.source, reply.address(54))
+
+
 class Captured(SynchronousTestCase):
     """Real firmware, and beside our answer that of the server with which it booted."""
 
     def test_edk2(self) -> None:
         """P01, P14: DISCOVER, the address server's business, then port 4011: as dnsmasq, and the file at once."""
-        proxy = lan()
+        proxy = Proxy()
         offer, way = proxy.ask(captures.EDK2_DISCOVER)
         compare(self, offer, captures.PROXY_OFFER_TO_EDK2, "file")
         self.assertEqual((offer.file, offer.options[67]), (b"snponly.efi", b"snponly.efi\0"))
         self.assertEqual((way.address, way.port, way.source, way.hwaddr), (EVERYBODY, 68, SECOND, None))
-        self.assertEqual(proxy.silence(captures.EDK2_TAKES_ANOTHERS).severity, "debug")
-        ack, way = proxy.ask(captures.EDK2_AT_4011, come=AT_4011)
+        overheard = proxy.silence(captures.EDK2_TAKES_ANOTHERS)
+        self.assertEqual(
+            (overheard.severity, overheard.summary()),
+            (
+                "debug",
+                "52:54:00:77:00:01 REQUEST left to other servers: it is for the server that gives the addresses",
+            ),
+        )
+        ack, way = proxy.ask(captures.EDK2_AT_4011, AT_4011)
         compare(self, ack, captures.PROXY_ACK_TO_EDK2)
         self.assertEqual((way.address, way.port, way.source), (HAS, 4011, SECOND))
-        self.assertEqual(
-            [outcome.summary() for outcome in proxy.outcomes],
-            [
-                "52:54:00:77:00:01 (PXE, uefi-x64) told to boot snponly.efi",
-                "52:54:00:77:00:01 REQUEST left to other servers: it is for the server that gives the addresses",
-                "52:54:00:77:00:01 (PXE, uefi-x64) told to boot snponly.efi",
-            ],
-        )
+        for datagram, come in ((captures.EDK2_DISCOVER, AT_67), (captures.EDK2_AT_4011, AT_4011)):
+            outcome = proxy.answer(datagram, come).outcome
+            self.assertEqual(outcome.summary(), "52:54:00:77:00:01 (PXE, uefi-x64) told to boot snponly.efi")
 
     def test_ipxe(self) -> None:
         """P01: the ROM, and the iPXE that EDK2 loaded: what spares iPXE the question at 4011 is in the OFFER."""
@@ -96,7 +101,7 @@ class Captured(SynchronousTestCase):
             (captures.IPXE_DISCOVER, captures.PROXY_OFFER_TO_IPXE),
             (captures.SNPONLY_DISCOVER, None),
         ):
-            offer, _ = lan(url).ask(octets)
+            offer, _ = Proxy(url).ask(octets)
             self.assertEqual((offer.siaddr, offer.file, offer.options[60]), (SECOND, url.encode(), b"PXEClient"))
             if theirs:
                 known = wire.decode(theirs)
@@ -105,58 +110,55 @@ class Captured(SynchronousTestCase):
 
     def test_ipxe_at_4011(self) -> None:
         """It asks there from port 68 and names us: the ACK goes back to port 68."""
-        come = replace(AT_4011, source_port=68)
-        ack, way = lan(URL).ask(captures.IPXE_AT_4011, come=come)
+        come = AT_4011._replace(source_port=68)
+        ack, way = Proxy(URL).ask(captures.IPXE_AT_4011, come)
         self.assertEqual((ack.message_type, ack.ciaddr, ack.siaddr, ack.file), (ACK, HAS, SECOND, URL.encode()))
         self.assertEqual((way.address, way.port, way.source), (HAS, 68, SECOND))
 
     def test_bios_is_told_as_dnsmasq_does(self) -> None:
         """P08: option 43 of a proxy that BIOS firmware was seen to boot with, to the octet; and none to UEFI."""
         known = wire.decode(captures.PROXY_OFFER_TO_IPXE).options[43]
-        self.assertEqual(lan().ask(discover(1, BIOS))[0].options[43], known)
+        self.assertEqual(Proxy().ask(discover(BIOS))[0].options[43], known)
         for other in (UEFI, HTTP, IPXE):
-            self.assertNotIn(43, lan().ask(discover(1, other))[0].options)
+            self.assertNotIn(43, Proxy().ask(discover(other))[0].options)
 
     def test_p17_p18_http_boot(self) -> None:
         """P17, P18: with yiaddr 0, 60 and 67 as EDK2 wants both, as in the OFFER of a full server that it booted by."""
         known = wire.decode(captures.HTTP_OFFER).options
-        offer, way = lan("http://10.77.0.1/snponly.efi").ask(captures.HTTP_DISCOVER)
+        offer, way = Proxy("http://10.77.0.1/snponly.efi").ask(captures.HTTP_DISCOVER)
         self.assertEqual((offer.options[60], offer.options[67]), (known[60], known[67]))
         self.assertEqual((offer.yiaddr, offer.address(54), way.address), (NOWHERE, SECOND, EVERYBODY))
-        self.assertIsInstance(lan().silence(captures.HTTP_REQUEST), Overheard)
+        self.assertIsInstance(Proxy().silence(captures.HTTP_REQUEST), Overheard)
 
 
 class Offers(SynchronousTestCase):
     """What a DISCOVER is answered with."""
 
     def test_p01_p04_the_offer(self) -> None:
-        """P01, P04: no address and nothing of a lease; who we are, what for, and the client's UUID."""
+        """P01, P04, P16, O10: no address and nothing of a lease; who we are, what for, and the client's UUID."""
         for name, options, vendor_class in (
             ("BIOS", BIOS, b"PXEClient"),
             ("UEFI", UEFI, b"PXEClient"),
             ("iPXE", IPXE, b"PXEClient"),
             ("HTTP", HTTP, b"HTTPClient"),
         ):
-            proxy = lan()
-            offer, _ = proxy.ask(discover(1, {**options, 55: bytes(range(1, 255)), 61: b"\1abc"}, secs=4))
+            offer, _ = Proxy().ask(discover({**options, 55: bytes(range(1, 255)), 61: b"\1abc"}, secs=4))
             self.assertEqual((offer.message_type, offer.yiaddr, offer.ciaddr), (OFFER, NOWHERE, NOWHERE), name)
             self.assertEqual((offer.options[60], offer.address(54)), (vendor_class, SECOND), name)
             self.assertEqual((offer.options[97], offer.options[61]), (bytes(17), b"\1abc"), name)
             self.assertEqual((offer.siaddr, offer.file), (SECOND, b"snponly.efi"), name)
             self.assertFalse(NEEDS_AN_ADDRESS_SERVER & set(offer.options), name)
             self.assertFalse({52, 175} & set(offer.options), name)
-            self.assertIsInstance(proxy.outcomes[-1], Proxied, name)
+            self.assertIsInstance(Proxy().answer(discover(options)).outcome, Proxied, name)
 
     def test_o18_67_is_not_the_last(self) -> None:
         """O18: a NUL ends it, and 60 stands behind it, whatever room there is; silence where it has no place at all."""
         for length in (1, 127, 128, 230, 254):
             for options in (UEFI, *({60: b"HTTPClient", 61: bytes(size)} for size in range(24, 70))):
-                proxy = lan("u" * length)
-                proxy.arrive(discover(1, options))
-                if not proxy.sent:
+                offer = Proxy("u" * length).answer(discover(options)).reply
+                if offer is None:
                     self.assertGreater(length + len(options[61]), 281, "there was room")
                     continue
-                ((offer, _),) = proxy.sent
                 codes = list(offer.options)
                 self.assertIn(60, codes)
                 if 67 in codes:
@@ -168,29 +170,28 @@ class Offers(SynchronousTestCase):
         """P17, P18: an OFFER that names no file would be none; who sends so much hears nothing, the log says why."""
         much = {61: b"\1" + bytes(254)}
         for name, options, come, giaddr in (
-            ("HTTP, 61", HTTP | much, None, NOWHERE),
-            ("iPXE, 61", IPXE | much, None, NOWHERE),
+            ("HTTP, 61", HTTP | much, AT_67, NOWHERE),
+            ("iPXE, 61", IPXE | much, AT_67, NOWHERE),
             ("HTTP, 82", {**HTTP, 82: bytes(255)}, BY_RELAY, RELAY),
         ):
             for length in (127, 128):
-                proxy = lan("u" * length)
-                proxy.arrive(discover(1, options, giaddr=giaddr), come=come)
+                decided = Proxy("u" * length).answer(discover(options, giaddr=giaddr), come)
                 if length == 127:
-                    self.assertEqual([offer.file for offer, _ in proxy.sent], [b"u" * 127], name)
+                    self.assertEqual(decided.reply and decided.reply.file, b"u" * 127, name)
                 else:
-                    self.assertEqual((proxy.sent, type(proxy.outcomes[0])), ([], Ignored), name)
-                    self.assertIn("DISCOVER not answered: there is no room for uuu", proxy.outcomes[0].summary())
-            offer, _ = lan("u" * 128).ask(discover(1, {**options, 57: b"\5\xdc"}, giaddr=giaddr), come=come)
+                    self.assertEqual((decided.reply, type(decided.outcome)), (None, Ignored), name)
+                    self.assertIn("DISCOVER not answered: there is no room for uuu", decided.outcome.summary())
+            offer, _ = Proxy("u" * 128).ask(discover({**options, 57: b"\5\xdc"}, giaddr=giaddr), come)
             self.assertEqual(offer.options[67], b"u" * 128 + b"\0", f"{name}: it takes longer messages")
 
     def test_another_tftp_server(self) -> None:
         """The file may lie elsewhere: siaddr says so, and 66 to PXE firmware that wants it; 54 is still ours."""
         elsewhere = IPv4Address("192.0.2.9")
-        for options, expected in (({**UEFI, 55: b"\x42"}, b"192.0.2.9"), (UEFI, b"192.0.2.9"), (IPXE, None)):
-            offer, _ = lan(next_server=elsewhere).ask(discover(1, options))
+        for options, expected in (({**UEFI, 55: b"\x42"}, b"192.0.2.9\0"), (UEFI, b"192.0.2.9\0"), (IPXE, None)):
+            offer, _ = Proxy(next_server=elsewhere).ask(discover(options))
             self.assertEqual((offer.siaddr, offer.address(54)), (elsewhere, SECOND))
             self.assertEqual(offer.options.get(66), expected)
-        self.assertNotIn(66, lan().ask(discover(1, {**UEFI, 55: b"\x43"}))[0].options)
+        self.assertNotIn(66, Proxy().ask(discover({**UEFI, 55: b"\x43"}))[0].options)
 
     def test_p03_the_way(self) -> None:
         """P03: by the ladder, with no address to send to: the relay, the address it has, else everybody."""
@@ -202,7 +203,7 @@ class Offers(SynchronousTestCase):
             ("relay far away", {"giaddr": IPv4Address("198.51.100.1"), "flags": 0x8000}, ("198.51.100.1", 67)),
         )
         for name, fields, to in cases:
-            offer, way = lan().ask(discover(1, UEFI, **fields), come=BY_RELAY if "giaddr" in fields else None)
+            offer, way = Proxy().ask(discover(UEFI, **fields), come=BY_RELAY if "giaddr" in fields else AT_67)
             self.assertEqual((str(way.address), way.port), (str(to[0]), to[1]), name)
             self.assertEqual(offer.ciaddr, NOWHERE, name)
             self.assertEqual((offer.flags, offer.giaddr), (fields.get("flags", 0), fields.get("giaddr", NOWHERE)), name)
@@ -210,14 +211,13 @@ class Offers(SynchronousTestCase):
     def test_r01_r02_the_relays_information(self) -> None:
         """R01, R02: comes back to the octet, behind everything else."""
         information = b"\1\4circ\2\3abc"
-        offer, _ = lan().ask(discover(1, {82: information, **BIOS}, giaddr=RELAY), come=BY_RELAY)
+        offer, _ = Proxy().ask(discover({82: information, **BIOS}, giaddr=RELAY), BY_RELAY)
         self.assertEqual((list(offer.options)[-1], offer.options[82]), (82, information))
 
     def test_p13_at_once(self) -> None:
-        """P13: there is nothing to wait for."""
-        proxy = lan()
-        proxy.arrive(discover(1, UEFI))
-        self.assertEqual(len(proxy.sent), 1)
+        """P13: there is nothing to wait for, but for firmware that is not ready."""
+        self.assertEqual(Proxy().answer(discover(UEFI)).delay, 0.0)
+        self.assertEqual(Proxy(profile="raspberry-pi-3").answer(discover(BIOS)).delay, 1.0)
 
 
 class BootServer(SynchronousTestCase):
@@ -227,8 +227,8 @@ class BootServer(SynchronousTestCase):
         """P05, P06: to the source address and port, from the address in 54; BIOS, UEFI, iPXE alike."""
         for options in (BIOS, UEFI, IPXE):
             for port in (68, 4011, 40000):
-                come = replace(AT_4011, source_port=port)
-                ack, way = lan().ask(say(REQUEST, 1, options, ciaddr=HAS), come=come)
+                come = AT_4011._replace(source_port=port)
+                ack, way = Proxy().ask(say(REQUEST, options, ciaddr=HAS), come)
                 self.assertEqual((ack.message_type, ack.yiaddr, ack.ciaddr), (ACK, NOWHERE, HAS))
                 self.assertEqual((ack.siaddr, ack.file, ack.options[60]), (SECOND, b"snponly.efi", b"PXEClient"))
                 self.assertEqual((way.address, way.port, way.source, way.hwaddr), (HAS, port, ack.address(54), None))
@@ -236,59 +236,17 @@ class BootServer(SynchronousTestCase):
 
     def test_a_client_that_shows_no_address(self) -> None:
         """It is reached at the one that it has, or by broadcast, at the port that it asks from."""
-        come = replace(AT_4011, source=NOWHERE)
+        come = AT_4011._replace(source=NOWHERE)
         for ciaddr, to in ((HAS, HAS), (NOWHERE, EVERYBODY)):
-            _, way = lan().ask(say(REQUEST, 1, UEFI, ciaddr=ciaddr), come=come)
+            _, way = Proxy().ask(say(REQUEST, UEFI, ciaddr=ciaddr), come)
             self.assertEqual((way.address, way.port), (to, 4011))
-        _, way = lan().ask(say(REQUEST, 1, UEFI), come=AT_4011)
+        _, way = Proxy().ask(say(REQUEST, UEFI), AT_4011)
         self.assertEqual(way.address, HAS, "what it forgot to say is seen")
 
     def test_p15_inform(self) -> None:
         """P15: as a REQUEST."""
-        ack, way = lan().ask(say(INFORM, 1, BIOS, ciaddr=HAS), come=AT_4011)
+        ack, way = Proxy().ask(say(INFORM, BIOS, ciaddr=HAS), AT_4011)
         self.assertEqual((ack.message_type, ack.file, way.address, way.port), (ACK, b"snponly.efi", HAS, 4011))
-
-    def test_p07_p08_the_boot_item(self) -> None:
-        """P07, P08: type 0, layer 0 comes back with the file; there is no other, so any other is not answered."""
-        for options, expected in (
-            (BIOS, {6: b"\x08", 10: b"\0PXE", 71: bytes(4)}),
-            (UEFI, {71: bytes(4)}),
-        ):
-            ack, _ = lan().ask(say(REQUEST, 1, {**options, **vendor({71: bytes(4)})}, ciaddr=HAS), come=AT_4011)
-            self.assertEqual((decode(ack.options[43]), ack.options[43][-1]), (expected, 255))
-            self.assertEqual(ack.file, b"snponly.efi")
-        for item in (b"\0\1\0\0", b"\0\0\0\1", b"\0\0\x80\0", b"\xff\xff\xff\xff"):
-            outcome = lan().silence(say(REQUEST, 1, {**BIOS, **vendor({71: item})}, ciaddr=HAS), AT_4011)
-            self.assertIsInstance(outcome, Ignored, str(item))
-            self.assertIn(f"type and layer {item.hex()}", outcome.summary())
-
-    def test_o17_an_ill_formed_option_43(self) -> None:
-        """O17: is ignored as a whole, and the reply is sent."""
-        for value in (
-            b"\x47\x04\0\1",
-            b"\x47",
-            b"\x47\x05\0\1\0\0\0\xff",
-            b"\xff\x47\4\0\1\0\0",
-            b"\x01\xff\x47\4\0\1",
-            b"",
-        ):
-            request = say(REQUEST, 1, {**BIOS, 43: value}, ciaddr=HAS)
-            self.assertIsNone(boot_item(request), str(value))
-            self.assertEqual(lan().ask(request, come=AT_4011)[0].file, b"snponly.efi", str(value))
-        self.assertEqual(boot_item(say(REQUEST, 1, {43: b"\x63\2ab\0\0\x47\4\0\0\0\0\xff"})), bytes(4))
-
-    def test_p12_boot_server_discovery(self) -> None:
-        """P12: nothing forbids it to ask everybody: type 0 is answered at either port, every other type is not."""
-        for come, to in ((arrival(), 68), (replace(AT_4011, to_everybody=True), 4011)):
-            for item, answered in ((bytes(4), True), (b"\0\1\0\0", False)):
-                request = say(REQUEST, 1, {**BIOS, **vendor({71: item})}, ciaddr=HAS)
-                if answered:
-                    ack, way = lan().ask(request, come=come)
-                    self.assertEqual((ack.message_type, way.address, way.port), (ACK, HAS, to))
-                else:
-                    self.assertIsInstance(lan().silence(request, come), Ignored)
-        for_another = {**BIOS, **vendor({71: bytes(4)}), 54: STRANGER.packed}
-        self.assertIsInstance(lan().silence(say(REQUEST, 1, for_another)), Overheard)
 
 
 class Silence(SynchronousTestCase):
@@ -298,33 +256,33 @@ class Silence(SynchronousTestCase):
         """P02, P14: who does not ask to boot, and what takes an address; told to nobody who did not ask for more."""
         taken = {50: HAS.packed, 54: STRANGER.packed}
         for name, request, come in (
-            ("P02 an operating system", discover(1, {60: b"udhcp 1.35"}), None),
-            ("P02 nothing at all", discover(1), None),
-            ("P02 at 4011", say(REQUEST, 1, ciaddr=HAS), AT_4011),
-            ("P02 iPXE by its own marks alone", discover(1, {77: b"iPXE", 175: b"\xb0\1\1"}), None),
-            ("P02 the same at 4011", say(REQUEST, 1, {77: b"iPXE", 175: b"\xb0\1\1"}, ciaddr=HAS), AT_4011),
-            ("P02 not at its start", discover(1, {**IPXE, 60: b"xPXEClient"}), None),
-            ("P02 half of it", discover(1, {**IPXE, 60: b"PXEClien"}), None),
-            ("P14 EDK2", say(REQUEST, 1, {**UEFI, **taken}), None),
-            ("P14 iPXE", say(REQUEST, 1, {**IPXE, **taken}), None),
-            ("P14 HTTP", say(REQUEST, 1, {**HTTP, **taken}), None),
-            ("INIT-REBOOT", say(REQUEST, 1, {**UEFI, 50: HAS.packed}), None),
-            ("no 54", say(REQUEST, 1, UEFI), None),
-            ("ours, but it needs an address", say(REQUEST, 1, {**UEFI, 54: SECOND.packed}), None),
-            ("INFORM at 67", say(INFORM, 1, UEFI, ciaddr=HAS), None),
-            ("RELEASE", say(MessageType.RELEASE, 1, UEFI, ciaddr=HAS), None),
-            ("DECLINE at 4011", say(MessageType.DECLINE, 1, UEFI), AT_4011),
-            ("DISCOVER at 4011", discover(1, UEFI), AT_4011),
-            ("OFFER of a client", say(OFFER, 1, UEFI), None),
+            ("P02 an operating system", discover({60: b"udhcp 1.35"}), AT_67),
+            ("P02 nothing at all", discover(), AT_67),
+            ("P02 at 4011", say(REQUEST, ciaddr=HAS), AT_4011),
+            ("P02 iPXE by its own marks alone", discover({77: b"iPXE", 175: b"\xb0\1\1"}), AT_67),
+            ("P02 the same at 4011", say(REQUEST, {77: b"iPXE", 175: b"\xb0\1\1"}, ciaddr=HAS), AT_4011),
+            ("P02 not at its start", discover({**IPXE, 60: b"xPXEClient"}), AT_67),
+            ("P02 half of it", discover({**IPXE, 60: b"PXEClien"}), AT_67),
+            ("P14 EDK2", say(REQUEST, {**UEFI, **taken}), AT_67),
+            ("P14 iPXE", say(REQUEST, {**IPXE, **taken}), AT_67),
+            ("P14 HTTP", say(REQUEST, {**HTTP, **taken}), AT_67),
+            ("INIT-REBOOT", say(REQUEST, {**UEFI, 50: HAS.packed}), AT_67),
+            ("no 54", say(REQUEST, UEFI), AT_67),
+            ("ours, but it needs an address", say(REQUEST, {**UEFI, 54: SECOND.packed}), AT_67),
+            ("INFORM at 67", say(INFORM, UEFI, ciaddr=HAS), AT_67),
+            ("RELEASE", say(MessageType.RELEASE, UEFI, ciaddr=HAS), AT_67),
+            ("DECLINE at 4011", say(MessageType.DECLINE, UEFI), AT_4011),
+            ("DISCOVER at 4011", discover(UEFI), AT_4011),
+            ("OFFER of a client", say(OFFER, UEFI), AT_67),
         ):
-            outcome = lan().silence(request, come)
+            outcome = Proxy().silence(request, come)
             self.assertIsInstance(outcome, Overheard, name)
             self.assertEqual((outcome.severity, outcome.counter()), ("debug", "dhcp.Overheard"))
 
     def test_nothing_to_boot(self) -> None:
         """Another server may have something: silence, and the reason in the log."""
-        for come, request in ((None, discover(1, UEFI)), (AT_4011, say(REQUEST, 1, UEFI, ciaddr=HAS))):
-            outcome = lan(None, obstacle="TFTP is off").silence(request, come)
+        for come, request in ((AT_67, discover(UEFI)), (AT_4011, say(REQUEST, UEFI, ciaddr=HAS))):
+            outcome = Proxy(None, obstacle="TFTP is off").silence(request, come)
             self.assertEqual((type(outcome), outcome.severity), (Ignored, "info"))
             self.assertEqual(outcome.summary(), f"02:aa:00:00:00:01 {request.name} not answered: TFTP is off")
 
@@ -350,20 +308,12 @@ class Silence(SynchronousTestCase):
         length: int,
     ) -> None:
         """P02, P04, D40: to boot clients alone, with a file, never an address, never longer than the client takes."""
-        proxy = lan("u" * length)
-        come = AT_4011 if at_4011 else BY_RELAY if giaddr == RELAY else None
-        proxy.arrive(say(kind, 1, options, ciaddr=ciaddr, giaddr=giaddr), come=come)
-        self.assertEqual(len(proxy.outcomes), 1)
-        self.assertEqual(len(proxy.sent), isinstance(proxy.outcomes[0], Proxied))
-        asked = options.get(57, b"")
-        limit = min(max(int.from_bytes(asked) if len(asked) in (1, 2, 4) else 0, 576), 1500)
-        for reply, way in proxy.sent:
-            self.assertTrue(options.get(60, b"").startswith((b"PXEClient", b"HTTPClient")))
-            named = b"u" * length
-            self.assertTrue(reply.file == named or reply.options.get(67) == named + b"\0")
-            self.assertEqual((reply.yiaddr, reply.siaddr), (NOWHERE, SECOND))
-            self.assertFalse((NEEDS_AN_ADDRESS_SERVER | {52}) & set(reply.options))
-            self.assertTrue({53, 54, 60} <= set(reply.options))
-            self.assertNotEqual(list(reply.options)[-1], 67)
-            self.assertLessEqual(28 + len(proxy.octets[0]), limit)
-            self.assertEqual(way.source, reply.address(54))
+        come = AT_4011 if at_4011 else BY_RELAY if giaddr == RELAY else AT_67
+        decided = Proxy("u" * length).answer(say(kind, options, ciaddr=ciaddr, giaddr=giaddr), come)
+        self.assertEqual(decided.reply is not None, isinstance(decided.outcome, Proxied))
+        if decided.reply is None or decided.destination is None:
+            return
+        sound(self, wire.decode(wire.encode(say(kind, options))), decided)
+        named = b"u" * length
+        self.assertTrue(decided.reply.file == named or decided.reply.options.get(67) == named + b"\0")
+        self.assertEqual((decided.reply.siaddr, decided.destination.source), (SECOND, SECOND))
