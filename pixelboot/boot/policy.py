@@ -27,6 +27,10 @@ class Assignment:
     """Why there is nothing, for a person; empty to a machine that did not ask for anything to boot."""
 
 
+_NOTHING = Assignment()
+"""What is said to machines that want an address and no more."""
+
+
 class Policy(Protocol):
     """The seam behind which assignments are decided; awaitable, so that a database can stand there."""
 
@@ -85,7 +89,7 @@ class BootPolicy:
             return await self._by_tftp(machine, await self._own_loader(machine))
         if machine.firmware is Firmware.HTTP:
             return await self._by_http(machine, await self._own_loader(machine), server)
-        return Assignment()
+        return _NOTHING
 
     async def _own_loader(self, machine: Machine) -> str:
         """What is to be loaded by this machine alone; empty for what its kind loads."""
