@@ -74,7 +74,9 @@ def perfdhcp_found(output: str) -> Mapping[str, float]:
             for what in ("sent packets", "received packets", "avg delay")
             if (match := re.search(rf"^{what}: ([\d.]+)", text, re.MULTILINE))
         }
-        if len(numbers) != 3 or not numbers["sent packets"]:
+        if numbers.get("received packets") == 0.0:
+            return {"lost": 1.0, "offer": 0.0, "ack": 0.0}
+        if len(numbers) != 3:
             raise LabError(f"perfdhcp said:\n{output[-800:]}")
         halves[half] = numbers
     lost = max(1 - half["received packets"] / half["sent packets"] for half in halves.values())

@@ -77,7 +77,7 @@ class Stand:
         self._server.ip("address", "add", f"{SERVER}/24", "dev", "eth0")
         self._server.ip("route", "add", NETWORK, "via", NEAR)
         self._load.ip("address", "add", f"{NEAR}/24", "dev", "eth0")
-        self._load.ip("address", "add", f"{RELAY}/32", "dev", "lo")
+        self._load.ip("address", "add", f"{RELAY}/32", "dev", "eth0")
 
     def prepare(self, server: Server, held: int) -> None:
         """Make a folder in which the server holds so many leases, to start it from again and again.

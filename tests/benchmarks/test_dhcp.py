@@ -105,6 +105,8 @@ class Reading(SynchronousTestCase):
         said = load.perfdhcp_found(PERFDHCP)
         self.assertAlmostEqual(said["lost"], 30 / 2997)
         self.assertEqual((said["offer"], said["ack"]), (0.431, 1.25))
+        silent = PERFDHCP.replace("received packets: 2967", "received packets: 0")
+        self.assertEqual(load.perfdhcp_found(silent)["lost"], 1.0)
         with self.assertRaisesRegex(LabError, "no such option"):
             load.perfdhcp_found("no such option")
 
