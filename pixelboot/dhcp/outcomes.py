@@ -12,6 +12,9 @@ from pixelboot.boot.policy import Assignment
 from pixelboot.leases.lease import Lease
 from pixelboot.outcome import Outcome, Severity, printable
 
+_NEVER_ANSWERED = frozenset({"RELEASE", "DECLINE"})
+"""Messages that have no reply, whatever becomes of them (RFC 2131 §4.3.3, §4.3.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class DhcpOutcome(Outcome):
@@ -167,7 +170,8 @@ class Ignored(DhcpOutcome):
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"{self.machine} {self.what} not answered: {self.reason}"
+        came_to = "ignored" if self.what in _NEVER_ANSWERED else "not answered"
+        return f"{self.machine} {self.what} {came_to}: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ class Reception:
         except Malformed as problem:
             self._report(Dropped(arrival.source, str(problem)))
             return
-        if arrival.local not in arrival.addresses and not int(request.giaddr):
+        if arrival.local not in arrival.addresses and not int(request.giaddr) and not self._is_routed(request, arrival):
             # What we would say of ourselves would be wrong: our offers would be refused by ourselves.
             self._report(Strayed(arrival.local, arrival.interface, arrival.addresses))
             return
@@ -162,6 +162,14 @@ class Reception:
         if scope.host is not None and scope.host.firmware:
             profile = overridden(profile, machine, named(scope.host.firmware))
         self._run(self._exchange(request, arrival, sender, machine, profile.quirks, scope, information), arrival)
+
+    def _is_routed(self, request: Message, arrival: Arrival) -> bool:
+        """Whether a machine that has an address said something to us alone, by an address that we have elsewhere.
+
+        Its way to us leads by whatever interface its routers choose: so come renewals and RELEASEs.
+        """
+        here = not arrival.to_everybody and self.is_own(arrival.local)
+        return here and bool(int(request.ciaddr)) and request.ciaddr == arrival.source
 
     def _relay_information(self, request: Message, value: bytes) -> RelayInformation:
         """What a relay added to the request; `Malformed` where no relay says that it did (RFC 3046 §2.1)."""

@@ -9,6 +9,8 @@ have ceilings:
 * One port cannot use up what its relay may have; so a flood at one leaves the others be, as far as relays tell ports.
 * Below its ceiling nobody's offer is cut short.  At the ceiling the oldest gives way, but not before `PATIENCE`, in
   which every obedient machine has chosen; so, under a flood, machines get addresses more slowly, but they do.
+* A pool that is smaller than the ceilings is used up before they are reached: then its oldest gives way likewise, after
+  `LONG_PATIENCE`, as nobody can tell a flood from a hall of machines there.
 
 What gives way is not lost: a REQUEST that comes late is granted if the address is still free.
 """
@@ -21,6 +23,9 @@ from typing import NamedTuple, TypeVar
 
 PATIENCE = 10.0
 """Seconds for which an offer stands whatever happens: firmware chooses 4 to 8 s after its first DISCOVER."""
+
+LONG_PATIENCE = 30.0
+"""Seconds for which an offer stands where a pool is used up, though no ceiling is reached."""
 
 
 class Ceilings(NamedTuple):
@@ -49,7 +54,8 @@ class Crowd:
         self._ceilings = ceilings
         self._ports: dict[tuple[str, str], _Offers] = {}
         self._relays: dict[str, _Offers] = {}
-        self._where: dict[int, tuple[str, str]] = {}
+        self._links: dict[str, _Offers] = {}
+        self._where: dict[int, tuple[str, str, str]] = {}
 
     def __contains__(self, number: int) -> bool:
         """Whether the address is on offer to an unknown machine."""
@@ -74,10 +80,19 @@ class Crowd:
             return next(iter(offers.items()))
         return None
 
-    def join(self, number: int, port: str, relay: str, now: float) -> None:
-        """The address is offered to an unknown machine."""
-        self._where[number] = (relay, port)
+    def oldest(self, link: str, now: float) -> int | None:
+        """The oldest offer on a link, if it has stood for `LONG_PATIENCE`."""
+        offers = self._links.get(link)
+        if offers is None:
+            return None
+        number, since = next(iter(offers.items()))
+        return None if 0 <= now - since < LONG_PATIENCE else number
+
+    def join(self, number: int, port: str, relay: str, link: str, now: float) -> None:
+        """The address is offered to an unknown machine; `link` is the name of its pool."""
+        self._where[number] = (relay, port, link)
         self._relays.setdefault(relay, OrderedDict())[number] = now
+        self._links.setdefault(link, OrderedDict())[number] = now
         if port:
             self._ports.setdefault((relay, port), OrderedDict())[number] = now
 
@@ -86,10 +101,11 @@ class Crowd:
         where = self._where.pop(number, None)
         if where is None:
             return
-        relay, port = where
+        relay, port, link = where
         if port:
-            _take(self._ports, where, number)
+            _take(self._ports, (relay, port), number)
         _take(self._relays, relay, number)
+        _take(self._links, link, number)
 
 
 def _take(offers_at: dict[_Key, _Offers], where: _Key, number: int) -> None:

@@ -62,6 +62,7 @@ class Ledger:
         self._monotonic = monotonic
         self._ahead = -math.inf
         self._set_at = math.inf
+        self._set_by = 0.0
 
     def load(self, records: dict[int, Lease]) -> None:
         """Take over the records that are durable already, when nothing is known yet; none is an offer."""
@@ -234,9 +235,18 @@ class Ledger:
         set_by = ahead - self._ahead
         if -JUMP <= set_by <= JUMP:
             return  # without taking note, so that a clock which creeps away is noticed in the end
-        self._set_clock(now if self._ahead == -math.inf else now - set_by, now)
+        if self._ahead == -math.inf:
+            self._set_clock(now, now)
+        else:
+            self._set_clock(now - set_by, now)
+            self._set_by += set_by
         self._ahead = ahead
         self._set_at = now
+
+    def clock_set(self) -> float:
+        """Seconds by which the wall clock was set since this was called last, negative for back; mostly 0."""
+        seconds, self._set_by = self._set_by, 0.0
+        return seconds if abs(seconds) > JUMP else 0.0  # and back again
 
     def _set_clock(self, before: float, now: float) -> None:
         """The wall clock was set from `before` to `now`."""

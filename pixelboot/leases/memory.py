@@ -35,6 +35,14 @@ class MemoryLeases:
         """Wait until what is known of an address is durable, or fail with `StoreFailed`; None if it is."""
         return None
 
+    def _clock_set(self, seconds: float) -> None:
+        """The wall clock was seen to be set forward by so many seconds, or back."""
+
+    @property
+    def trouble(self) -> str:
+        """See `LeaseStore.trouble`."""
+        return ""
+
     async def offer(self, claim: Claim, requested: IPv4Address | None, now: float, hold: float) -> Lease | Refusal:
         """See `LeaseStore.offer`."""
         lease = self._table.offer(claim, requested, now, hold)
@@ -107,6 +115,8 @@ class MemoryLeases:
         """See `LeaseStore.expire`."""
         ended = self._table.expire(now)
         self._note_changes()
+        if seconds := self._table.clock_set():
+            self._clock_set(seconds)
         return ended
 
     async def find(self, identity: str) -> Lease | None:

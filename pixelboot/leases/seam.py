@@ -27,6 +27,10 @@ class LeaseStore(Protocol):
     64.  A `hostname` may be anything: it is cut and made printable.
     """
 
+    @property
+    def trouble(self) -> str:
+        """Why no lease can be given now, and for how long that has been so, for people; empty when all is well."""
+
     async def offer(self, claim: Claim, requested: IPv4Address | None, now: float, hold: float) -> Lease | Refusal:
         """Find an address for a machine and hold it for `hold` seconds.
 
@@ -37,8 +41,8 @@ class LeaseStore(Protocol):
         store restarts.
 
         A machine of which nothing is known may be refused because too many of its like were offered addresses at its
-        port or behind its relay.  An offer to such a machine gives way when it is old and there are too many, and when
-        nothing else is left for the machine that had the address last.
+        port or behind its relay.  An offer to such a machine gives way when it is old and there are too many or nothing
+        else is left, and at any age when nothing else is left for the machine that had the address last.
         """
 
     async def bind(

@@ -56,7 +56,7 @@ class LeaseTable(Ledger):
         offer = Lease(IPv4Address(number), identity, claim.hwaddr, State.OFFERED, now, ends_at, "", now)
         self._put_offer(number, offer)
         if unknown:
-            self._crowd.join(number, claim.port, claim.relay, now)
+            self._crowd.join(number, claim.port, claim.relay, free.name, now)
         return offer
 
     def _own(self, claim: Claim, free: FreeAddresses) -> int | None:
@@ -90,7 +90,8 @@ class LeaseTable(Ledger):
             self._end_due(now, 1)
             number = free.take(self._records, self._offers)
         if number is None:
-            return self._taken_back(claim.identity, free)
+            number = self._taken_back(claim.identity, free)
+            return self._given_way(free, now) if number is None else number
         if number in self._records and wanted is not None and self._is_vacant(wanted):
             # All that is left was somebody's: then this one as well as any other.
             self._freed(number)
@@ -103,6 +104,16 @@ class LeaseTable(Ledger):
             if known in free and known in self._crowd:
                 self._forget_offer(known)
                 return known
+        return None
+
+    def _given_way(self, free: FreeAddresses, now: float) -> int | None:
+        """What an unknown machine was offered the longest ago, if it had the time to choose."""
+        while (oldest := self._crowd.oldest(free.name, now)) is not None:
+            if oldest in free:
+                self._forget_offer(oldest)
+                return oldest
+            # It was offered when the pool was another; of such there is none the next time.
+            self._withdraw(oldest)
         return None
 
     def _used_up(self, free: FreeAddresses, now: float) -> Refusal:

@@ -35,13 +35,13 @@ class _Probe:
     """One address that is asked for, or was a moment ago."""
 
     key: Key
-    waiting: list[tuple[Deferred[bool], HardwareAddress | None]] = field(default_factory=list)
-    users: set[HardwareAddress] = field(default_factory=set)
+    waiting: list[tuple[Deferred[HardwareAddress | None], HardwareAddress | None]] = field(default_factory=list)
+    users: list[HardwareAddress] = field(default_factory=list)
     forgotten_at: float = 0.0
 
-    def is_used(self, but: HardwareAddress | None) -> bool:
-        """Whether anybody else has said that the address is his."""
-        return any(user != but for user in self.users)
+    def user(self, but: HardwareAddress | None) -> HardwareAddress | None:
+        """Who else has said that the address is his: the first one."""
+        return next((user for user in self.users if user != but), None)
 
 
 class Prober:
@@ -57,28 +57,30 @@ class Prober:
 
     def in_use(
         self, interface: str, address: IPv4Address, within: float, but: HardwareAddress | None = None
-    ) -> Deferred[bool]:
-        """Whether any machine on the link says within so many seconds that it has `address`.
+    ) -> Deferred[HardwareAddress | None]:
+        """Who on the link says within so many seconds that it has `address`; None when nobody does.
 
         Neither an answer of ours counts nor one of the link address `but`: the machine that is to get the address may
-        still have it.  False at once where nobody can be asked: no privilege, no Ethernet, no such interface.  Who asks
+        still have it.  None at once where nobody can be asked: no privilege, no Ethernet, no such interface.  Who asks
         for an address that is asked for already gets the same answer, at the same time.
         """
         key = interface, int(address)
         recent = self._recent.get(key)
-        if recent is not None and recent.users and self._clock.seconds() < recent.forgotten_at and recent.is_used(but):
-            return succeed(True)
+        if recent is not None and recent.users and self._clock.seconds() < recent.forgotten_at:
+            user = recent.user(but)
+            if user is not None:
+                return succeed(user)
         probe = self._probes.get(key)
         if probe is None:
             link = self._links.get(interface)
             hwaddr = None if link is None else link.interface.hwaddr
             if link is None or hwaddr is None or within <= 0 or len(self._probes) >= MOST_PROBES:
-                return succeed(False)
+                return succeed(None)
             if not link.send(arp_probe(address, hwaddr)):
-                return succeed(False)
+                return succeed(None)
             probe = self._probes[key] = _Probe(key)
             self._deadlines.set(probe, self._clock.seconds() + within)
-        answer: Deferred[bool] = Deferred()
+        answer: Deferred[HardwareAddress | None] = Deferred()
         probe.waiting.append((answer, but))
         return answer
 
@@ -92,19 +94,19 @@ class Prober:
             return
         key = interface, int(address)
         probe = self._probes.get(key) or self._recent.get(key)
-        if probe is None or len(probe.users) >= _MOST_USERS:
+        if probe is None or hwaddr in probe.users or len(probe.users) >= _MOST_USERS:
             return
-        probe.users.add(hwaddr)
+        probe.users.append(hwaddr)
         answered = [answer for answer, but in probe.waiting if but != hwaddr]
         probe.waiting = [(answer, but) for answer, but in probe.waiting if but == hwaddr]
         if answered and not probe.waiting:
             self._deadlines.drop(probe)
             self._over(probe)
         for answer in answered:
-            answer.callback(True)
+            answer.callback(hwaddr)
 
     def stop(self) -> None:
-        """Forget everything; nobody's answer is waited for any more, so it is False."""
+        """Forget everything; nobody's answer is waited for any more, so it is None."""
         for probe in list(self._probes.values()):
             self._deadlines.drop(probe)
             self._expired(probe, self._clock.seconds())
@@ -115,7 +117,7 @@ class Prober:
         self._over(probe)
         waiting, probe.waiting = probe.waiting, []
         for answer, _but in waiting:
-            answer.callback(False)
+            answer.callback(None)
 
     def _over(self, probe: _Probe) -> None:
         """It is only remembered from now on, as long as there is room."""

@@ -53,7 +53,7 @@ async def describe_dhcp(service: DhcpService, mode: str, turn: Turn) -> Status:
     for at in range(0, len(leases), SLICE):
         await turn()
         census.add(leases[at : at + SLICE])
-    lines = [*_places(service), *map(_link, links, census.tallies)]
+    lines = [*_troubles(service), *_places(service), *map(_link, links, census.tallies)]
     if mode == "proxy":
         lines.append({"name": "dhcp proxy", "listening": "every other network" if links else "", "about": _PROXY})
     return {
@@ -107,13 +107,13 @@ def describe_process(state: str, uptime: float, counts: Mapping[str, int]) -> St
 
 
 class _Tally:
-    """How many addresses of a link are leased; addresses are numbers here."""
+    """What the addresses of a link are used for; addresses are numbers here."""
 
     def __init__(self, pool: Pool) -> None:
-        self.given = 0
-        """Of the pool."""
+        self.used: Counter[State] = Counter()
+        """How many of the pool are in each state."""
         self.kept = 0
-        """Of its networks, but not of the pool: those of hosts, and of a pool that was larger once."""
+        """Leased of its networks, but not of the pool: those of hosts, and of a pool that was larger once."""
         self._ranges = [(int(first), int(last)) for first, last in pool.ranges]
         self._networks = [(int(each.network_address), int(each.broadcast_address)) for each in pool.networks]
         # Those that are reserved lie in the ranges, all of them (see `pixelboot.dhcp.network.links.link`).
@@ -121,14 +121,15 @@ class _Tally:
         self.size = sum(last - first + 1 for first, last in self._ranges) - len(self._reserved)
         """How many addresses the pool has."""
 
-    def add(self, bound: Sequence[int]) -> None:
-        """Count these leased addresses, which are in ascending order."""
-        given = 0
+    def add(self, state: State, numbers: Sequence[int]) -> None:
+        """Count these addresses of one state, which are in ascending order."""
+        used = 0
         for span in self._ranges:
-            found = bound[_within(bound, span)]
-            given += len(found) - (len(self._reserved.intersection(found)) if found and self._reserved else 0)
-        self.given += given
-        self.kept += sum(len(bound[_within(bound, span)]) for span in self._networks) - given
+            found = numbers[_within(numbers, span)]
+            used += len(found) - (len(self._reserved.intersection(found)) if found and self._reserved else 0)
+        self.used[state] += used
+        if state is State.BOUND:
+            self.kept += sum(len(numbers[_within(numbers, span)]) for span in self._networks) - used
 
 
 class _Census:
@@ -140,21 +141,28 @@ class _Census:
         self.first: list[tuple[int, Lease]] = []
         """The first by address, with that as a number."""
         self.tallies = [_Tally(link.pool) for link in links]
-        """How many addresses of each link are leased."""
+        """What the addresses of each link are used for."""
 
     def add(self, leases: Sequence[Lease]) -> None:
         """Count these, of which none was counted before."""
         numbered = [(int(lease.address), lease) for lease in leases]
         self.states.update([lease.state for lease in leases])
         self.first = heapq.nsmallest(MOST_LEASES, [*self.first, *numbered])
-        bound = sorted([number for number, lease in numbered if lease.state is State.BOUND])
-        for tally in self.tallies:
-            tally.add(bound)
+        for state in (State.BOUND, State.OFFERED, State.DECLINED):
+            if found := sorted([number for number, lease in numbered if lease.state is state]):
+                for tally in self.tallies:
+                    tally.add(state, found)
 
 
 def _within(numbers: Sequence[int], span: tuple[int, int]) -> slice:
     """Which of the `numbers`, that are in ascending order, lie in the span, whose ends belong to it."""
     return slice(bisect_left(numbers, span[0]), bisect_right(numbers, span[1]))
+
+
+def _troubles(service: DhcpService) -> Iterator[Line]:
+    """What stands in the way of every lease."""
+    if service.store is not None and (trouble := service.store.trouble):
+        yield {"name": service.name, "listening": "no leases", "about": f"gives no leases {trouble}"}
 
 
 def _places(service: DhcpService) -> Iterator[Line]:
@@ -171,13 +179,15 @@ def _places(service: DhcpService) -> Iterator[Line]:
 
 
 def _link(link: Link, tally: _Tally) -> Line:
-    """A link in a line: what it is called, and how many of its addresses are leased."""
+    """A link in a line: what it is called, and what its addresses are used for."""
     networks = link.pool.name
     called = networks if link.name == networks else f"{link.name}: {networks}"
     about = _PROXY
     if link.mode == "server":
         kept = f", and {tally.kept} outside the pool" if tally.kept else ""
-        about = f"{tally.given} of {tally.size} addresses leased{kept}"
+        others = (tally.used[State.OFFERED], "offered"), (tally.used[State.DECLINED], "in quarantine")
+        rest = ", ".join(f"{count} {what}" for count, what in others if count)
+        about = f"{tally.used[State.BOUND]} of {tally.size} addresses leased{kept}{rest and '; '}{rest}"
     return {"name": f"dhcp {link.mode}", "listening": called, "about": about}
 
 

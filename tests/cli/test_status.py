@@ -88,6 +88,7 @@ class LinesTests(SynchronousTestCase):
             uptime=90061.9,
             services=[
                 service(),
+                service(name="dhcp", listening="no leases", about="gives no leases for 9 s: /s/l: disk is full"),
                 service(name="dhcp", listening="eno1 udp 67, 4011", about="as 10.77.0.1"),
                 service(name="dhcp", listening="eno2", about="waiting: there is no such interface"),
                 service(name="dhcp server", listening="10.77.0.0/24", about="1 of 9 addresses leased"),
@@ -114,6 +115,7 @@ class LinesTests(SynchronousTestCase):
                 "",
                 "services",
                 "  http        tcp 8080                 1 connections, serves /r",
+                "  dhcp        no leases                gives no leases for 9 s: /s/l: disk is full",
                 "  dhcp        eno1 udp 67, 4011        as 10.77.0.1",
                 "  dhcp        eno2                     waiting: there is no such interface",
                 "  dhcp server 10.77.0.0/24             1 of 9 addresses leased",

@@ -308,10 +308,10 @@ class FrameTests(ListeningCase):
         self.assertEqual(len(self.peers[0].recv(100)), 42)
         self.peers[0x0806].send(reply(GIVEN))
         self.readers.turn()
-        self.assertIs(self.successResultOf(asked), True)
+        self.assertEqual(self.successResultOf(asked), CLIENT)
         waiting = self.listening.prober.in_use("lo", GIVEN + 1, 0.1)
         self.listening.stop()
-        self.assertIs(self.successResultOf(waiting), False)
+        self.assertIsNone(self.successResultOf(waiting))
         self.assert_closed()
 
     def test_overheard(self) -> None:

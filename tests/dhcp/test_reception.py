@@ -13,7 +13,7 @@ from pixelboot.datagram import Destination
 from pixelboot.dhcp import reception
 from pixelboot.dhcp.message import wire
 from pixelboot.dhcp.message.wire import MessageType
-from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Strayed
+from pixelboot.dhcp.outcomes import Dropped, Failed, NotSent, Released, Strayed
 from pixelboot.leases.seam import StoreFailed
 from tests.dhcp import captures
 from tests.dhcp.lan import (
@@ -107,6 +107,24 @@ class Dropping(SynchronousTestCase):
             )
             self.assertEqual((outcome.counter(), outcome.severity, outcome.rest), ("dhcp.Strayed", "warn", 60.0))
             self.assertEqual(lan.ask(discover(1, PXE))[0].message_type, MessageType.OFFER)
+
+    def test_a_renewal_by_another_interface(self) -> None:
+        """What a machine that has an address says to us alone may take any way to us: it is answered."""
+        lan = Lan()
+        has = lan.bound(1)
+        lan.reception.own((SERVER, STRANGER))
+        come = arrival(lan.now, source=has)._replace(local=STRANGER)
+        reply, way = lan.ask(renew(1, has), come=come)
+        self.assertEqual((reply.message_type, reply.address(54), way.address), (MessageType.ACK, STRANGER, has))
+        for other in (
+            come._replace(source=address(140)),
+            come._replace(to_everybody=True),
+            come._replace(local=address(99)),
+        ):
+            self.assertIsInstance(lan.silence(renew(1, has), come=other), Strayed)
+        self.assertIsInstance(lan.silence(discover(1), come=come), Strayed)
+        gone = say(MessageType.RELEASE, 1, {54: STRANGER.packed}, ciaddr=has)
+        self.assertIsInstance(lan.silence(gone, come=come), Released)
 
     def test_nobody_is_answered_at_port_0(self) -> None:
         """The system would refuse to send there, once for every datagram that somebody makes so."""

@@ -54,7 +54,7 @@ class FrameTests(InterfacesCase):
         denied.ports[0].send(b"offer", Destination(GIVEN, 68, SERVER, BRIDGE, card))
         self.assertEqual(listening.recv(100), b"offer")
         self.assertEqual(frames.recv(4096)[:6], b"\xff" * 6)
-        self.assertIs(self.successResultOf(denied.prober.in_use(BRIDGE, GIVEN, 5.0)), False)
+        self.assertIsNone(self.successResultOf(denied.prober.in_use(BRIDGE, GIVEN, 5.0)))
         denied.stop()
         self.port().send(bytes(1473), Destination(GIVEN, 68, SERVER, BRIDGE, card))
         self.assertEqual(listening.recv(2048), bytes(1473))
@@ -90,15 +90,15 @@ class ProbeTests(InterfacesCase):
         client = self.client(f"{GIVEN}/24", "10.99.0.5/24")
         prober, card = self.listen(BRIDGE).prober, self.card(client)
         free = [prober.in_use(BRIDGE, IPv4Address("10.77.1.0") + number, 0.2) for number in range(500)]
-        self.assertIs(await prober.in_use(BRIDGE, GIVEN, 5.0), True)
-        self.assertIs(await prober.in_use(BRIDGE, IPv4Address("10.99.0.5"), 5.0), True)
-        self.assertIs(await prober.in_use(BRIDGE, GIVEN, 0.1, card), False)
-        self.assertIs(await prober.in_use(BRIDGE, SERVER, 0.1), False)
-        self.assertEqual([await each for each in free], [False] * 500)
+        self.assertEqual(await prober.in_use(BRIDGE, GIVEN, 5.0), card)
+        self.assertEqual(await prober.in_use(BRIDGE, IPv4Address("10.99.0.5"), 5.0), card)
+        self.assertIsNone(await prober.in_use(BRIDGE, GIVEN, 0.1, card))
+        self.assertIsNone(await prober.in_use(BRIDGE, SERVER, 0.1))
+        self.assertEqual([await each for each in free], [None] * 500)
 
     async def test_flood(self) -> None:
         """However many replies somebody sends, the reactor turns, and the one that counts is found."""
-        flooding, _ = self.client(), self.client(f"{GIVEN}/24")
+        flooding, holder = self.client(), self.client(f"{GIVEN}/24")
         prober = self.listen(BRIDGE).prober
         bridge = interfaces()[BRIDGE].hwaddr
         assert bridge is not None
@@ -109,5 +109,5 @@ class ProbeTests(InterfacesCase):
         head = bridge.octets + card.octets + bytes.fromhex("08060001080006040002") + card.octets
         for number in range(5000):
             link.send(head + (0x0A630000 + number).to_bytes(4, "big") + bridge.octets + bytes(4))
-        self.assertIs(await prober.in_use(BRIDGE, IPv4Address("10.77.0.200"), 0.1), False)
-        self.assertIs(await prober.in_use(BRIDGE, GIVEN, 5.0), True)
+        self.assertIsNone(await prober.in_use(BRIDGE, IPv4Address("10.77.0.200"), 0.1))
+        self.assertEqual(await prober.in_use(BRIDGE, GIVEN, 5.0), self.card(holder))

@@ -123,8 +123,7 @@ class TableMachine(RuleBasedStateMachine):
             if lease.address != address:
                 del self.records[lease.address]
         before = self.records.get(address)
-        mine = before is not None and before.state is State.BOUND
-        started_at = before.started_at if before is not None and mine else self.now
+        started_at = before.started_at if before is not None and before.state is State.BOUND else self.now
         self.records[address] = Lease(address, identity, "mac", State.BOUND, started_at, until, "", self.now)
 
     # The operations.
@@ -160,7 +159,7 @@ class TableMachine(RuleBasedStateMachine):
             assert isinstance(result, Refusal)
             assert result.cause is Cause.CROWDED
             return
-        allowed = allowed or self.choice(identity, usable, requested)
+        allowed = allowed or self.choice(identity, usable, requested) or self.given_way(pool)
         if isinstance(result, Refusal):
             assert result.cause is Cause.EXHAUSTED
             assert not allowed
@@ -181,11 +180,10 @@ class TableMachine(RuleBasedStateMachine):
         """Whether there is room for one more unknown machine, or an old offer was withdrawn."""
         port = [address for address, (where, _) in self.crowd.items() if where == claim.port != ""]
         full = port[: len(port) >= CEILINGS.per_port] or [*self.crowd][: len(self.crowd) >= CEILINGS.per_relay]
-        if not full:
-            return True
-        if 0 <= self.now - self.crowd[full[0]][1] < PATIENCE:
+        if full and 0 <= self.now - self.crowd[full[0]][1] < PATIENCE:
             return False
-        self.drop(full[0])
+        for address in full[:1]:
+            self.drop(address)
         return True
 
     def choice(self, identity: str, usable: set[IPv4Address], requested: IPv4Address | None) -> list[IPv4Address]:
@@ -198,6 +196,16 @@ class TableMachine(RuleBasedStateMachine):
         if fresh or since:
             return fresh or [address for address in since if since[address] == min(since.values())]
         return [lease.address for lease in self.of(identity) if lease.address in usable and lease.address in self.crowd]
+
+    def given_way(self, pool: Pool) -> list[IPv4Address]:
+        """The oldest offer of the link to an unknown machine, if it is old; what is not of this pool is withdrawn."""
+        for address in [each for each in self.crowd if each in pool.networks[0]]:
+            if 0 <= self.now - self.crowd[address][1] < PATIENCE:
+                return []
+            if address in pool:
+                return [address]
+            self.drop(address)
+        return []
 
     @rule(claim=claims, address=addresses, lease_time=lease_times)
     def bind(self, claim: Claim, address: IPv4Address, lease_time: float) -> None:
@@ -216,8 +224,8 @@ class TableMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(known))
         if what in ("bind", "renew", "reuse"):
             pool = data.draw(st.sampled_from([pool for pool in POOLS if lease.address in pool.networks[0]]))
-            do = {"bind": self.bind, "renew": self.renew, "reuse": self.reuse}[what]
-            do(Claim(lease.identity, "mac", pool), lease.address, seconds)
+            claim = Claim(lease.identity, "mac", pool)
+            {"bind": self.bind, "renew": self.renew, "reuse": self.reuse}[what](claim, lease.address, seconds)
         elif what == "release":
             self.release(lease.identity, lease.address)
         else:
@@ -229,8 +237,7 @@ class TableMachine(RuleBasedStateMachine):
         self.end_due()
         result = self.table.renew(claim, address, lease_time, self.now)
         own = [lease.address for lease in self.of(claim.identity)]
-        offered = [offer.address for offer in self.offers_to(claim.identity)]
-        mine = address in own or address in offered or address == claim.fixed
+        mine = address in {*own, claim.fixed, *(offer.address for offer in self.offers_to(claim.identity))}
         if not mine and not own and claim.fixed is None:
             assert result is None
         elif not mine or self.refused(claim, address):
@@ -307,9 +314,8 @@ class TableMachine(RuleBasedStateMachine):
         """Every offer of a machine is free, whatever link it is on."""
         self.end_due()
         result = self.table.withdraw(identity, self.now)
-        gone = self.offers_to(identity)
-        assert (result is None) == (not gone)
-        for offer in gone:
+        assert (result is None) == (not self.offers_to(identity))
+        for offer in self.offers_to(identity):
             self.drop(offer.address)
 
     @rule(identity=identities, address=addresses, state=st.sampled_from(State), until=st.sampled_from([-5.0, 50.0]))
@@ -371,9 +377,8 @@ class TableMachine(RuleBasedStateMachine):
     def same_as_model(self) -> None:
         """Every address, every machine, and what is on disk."""
         for number, record in self.table.drain().items():
-            if record is None:
-                del self.disk[number]
-            else:
+            self.disk.pop(number, None)
+            if record is not None:
                 self.disk[number] = record
         assert self.disk == self.table.records() == {int(a): lease for a, lease in self.records.items()}
         assert self.table.check() == ()

@@ -51,6 +51,15 @@ class ClockTests(SynchronousTestCase):
             self.assertEqual(self.left(), 0.0, f"{jumps}: over at last")
             self.assertIsInstance(self.table.bind(self.b, LAN[1], 3600.0, self.wall), Lease, str(jumps))
 
+    def test_told(self) -> None:
+        """How the clock was set is told once; a start, drift, and what was set back at once are no news."""
+        self.assertEqual(self.table.clock_set(), 0.0)
+        for jumps, told in (((3600.0,), 3600.0), ((-100.0, -50.0), -150.0), ((5.0,), 0.0), ((900.0, -900.0), 0.0)):
+            for jump in jumps:
+                self.passes(1.0, jump)
+            self.assertAlmostEqual(self.table.clock_set(), told, places=3, msg=str(jumps))
+            self.assertEqual(self.table.clock_set(), 0.0, str(jumps))
+
     def test_drift(self) -> None:
         """What is corrected by little is left alone: leases end by the wall."""
         self.passes(60.0, 5.0)

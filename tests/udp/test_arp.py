@@ -50,8 +50,8 @@ class ProberTests(SynchronousTestCase):
         self.links = {"lan0": self.wire, "lan1": self.second}
         self.prober = Prober(self.clock, cast("dict[str, Link]", self.links))
 
-    def ask(self, address: IPv4Address = GIVEN, but: HardwareAddress | None = None) -> Deferred[bool]:
-        """Whether anybody on lan0 has it."""
+    def ask(self, address: IPv4Address = GIVEN, but: HardwareAddress | None = None) -> Deferred[HardwareAddress | None]:
+        """Who on lan0 has it."""
         return self.prober.in_use("lan0", address, WITHIN, but)
 
     def test_free(self) -> None:
@@ -61,7 +61,7 @@ class ProberTests(SynchronousTestCase):
         self.clock.advance(WITHIN - 0.01)
         self.assertNoResult(asked)
         self.clock.advance(0.01)
-        self.assertIs(self.successResultOf(asked), False)
+        self.assertIsNone(self.successResultOf(asked))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_used(self) -> None:
@@ -69,7 +69,7 @@ class ProberTests(SynchronousTestCase):
         asked = self.ask()
         for _ in range(3):
             self.prober.heard("lan0", reply(GIVEN))
-        self.assertIs(self.successResultOf(asked), True)
+        self.assertEqual(self.successResultOf(asked), CLIENT)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_what_does_not_count(self) -> None:
@@ -89,7 +89,7 @@ class ProberTests(SynchronousTestCase):
             self.prober.heard(interface, frame)
             self.assertNoResult(asked)
         self.clock.advance(WITHIN)
-        self.assertIs(self.successResultOf(asked), False)
+        self.assertIsNone(self.successResultOf(asked))
 
     def test_two_ask(self) -> None:
         """For one address, with one frame; the one who has it is no obstacle to himself alone."""
@@ -97,16 +97,16 @@ class ProberTests(SynchronousTestCase):
         self.assertEqual(len(self.wire.frames), 1)
         self.prober.heard("lan0", reply(GIVEN))
         self.assertNoResult(mine)
-        self.assertEqual([self.successResultOf(each) for each in (other, third)], [True, True])
+        self.assertEqual([self.successResultOf(each) for each in (other, third)], [CLIENT, CLIENT])
         self.clock.advance(WITHIN)
-        self.assertIs(self.successResultOf(mine), False)
+        self.assertIsNone(self.successResultOf(mine))
 
     def test_late(self) -> None:
         """An answer that nobody waited for any more counts for a while: the next one is told at once."""
         self.assertNoResult(self.ask())
         self.clock.advance(WITHIN)
         self.prober.heard("lan0", reply(GIVEN))
-        self.assertIs(self.successResultOf(self.ask()), True)
+        self.assertEqual(self.successResultOf(self.ask()), CLIENT)
         self.assertEqual(len(self.wire.frames), 1)
         self.assertNoResult(self.ask(but=CLIENT))
         self.clock.advance(WITHIN)
@@ -128,7 +128,7 @@ class ProberTests(SynchronousTestCase):
             ("lan0", True, 0),
         ):
             self.wire.is_open = is_open
-            self.assertIs(self.successResultOf(self.prober.in_use(interface, GIVEN, within)), False, interface)
+            self.assertIsNone(self.successResultOf(self.prober.in_use(interface, GIVEN, within)), interface)
         self.assertEqual((self.wire.frames, self.clock.getDelayedCalls()), ([], []))
 
     def test_bounds(self) -> None:
@@ -138,7 +138,7 @@ class ProberTests(SynchronousTestCase):
             asked = [self.ask(GIVEN + number) for number in range(12)]
             self.assertEqual([each.called for each in asked], [False] * 10 + [True] * 2)
             self.clock.advance(WITHIN)
-            self.assertEqual([self.successResultOf(each) for each in asked], [False] * 12)
+            self.assertEqual([self.successResultOf(each) for each in asked], [None] * 12)
         asked = [self.ask(GIVEN + 100)]
         self.clock.advance(WITHIN)
         for number in (0, 1, 100):
@@ -151,7 +151,7 @@ class ProberTests(SynchronousTestCase):
         asked = self.ask(but=CLIENT)
         for number in range(1000):
             self.prober.heard("lan0", reply(GIVEN, HardwareAddress(b"\2\2" + number.to_bytes(4, "big"))))
-        self.assertIs(self.successResultOf(asked), True)
+        self.assertEqual(self.successResultOf(asked), HardwareAddress(b"\2\2\0\0\0\0"))
 
     def test_given_up(self) -> None:
         """Who asked may lose interest; the others hear all the same."""
@@ -159,13 +159,13 @@ class ProberTests(SynchronousTestCase):
         first.cancel()
         self.failureResultOf(first)
         self.prober.heard("lan0", reply(GIVEN))
-        self.assertIs(self.successResultOf(second), True)
+        self.assertEqual(self.successResultOf(second), CLIENT)
 
     def test_stop(self) -> None:
         """Who waits is told that it is over; nothing is left, and nothing known."""
         asked = [self.ask(GIVEN + number) for number in range(3)]
         self.prober.stop()
-        self.assertEqual([self.successResultOf(each) for each in asked], [False] * 3)
+        self.assertEqual([self.successResultOf(each) for each in asked], [None] * 3)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.prober.heard("lan0", reply(GIVEN))
         self.assertNoResult(self.ask())

@@ -26,7 +26,7 @@ from pixelboot.dhcp.settings.dhcp import DhcpSettings
 from pixelboot.dhcp.settings.host import HostSettings
 from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
-from pixelboot.leases.lease import Lease, State
+from pixelboot.leases.lease import Claim, Lease, State
 from pixelboot.library.library import Library
 from pixelboot.library.tree import Absent
 from pixelboot.outcome import Outcome
@@ -175,6 +175,29 @@ class DhcpTests(ServiceCase):
                     ("dhcp proxy", "every other network", "says what to boot, gives no addresses"),
                 ],
             )
+        self.stop()
+
+    def test_what_else_uses_a_pool(self) -> None:
+        """Offers and quarantines are told where there are any; those outside the pool are none of its."""
+        self.start()
+        free = [str(address(n)) for n in range(256) if address(n) in self.service.network.links[0].pool]
+        outside = next(str(address(n)) for n in range(1, 255) if str(address(n)) not in free)
+        self.give(*(lease(each) for each in free[:2]), *(lease(each, State.EXPIRED) for each in free[2:4]))
+        self.assertEqual(self.lines()[-1][2], "2 of 42 addresses leased")
+        self.give(*(lease(each, State.DECLINED) for each in (*free[4:11], outside)))
+        self.assertEqual(self.lines()[-1][2], "2 of 42 addresses leased; 7 in quarantine")
+        claim = Claim("hw:new", "mac", self.service.network.links[0].pool)
+        self.successResultOf(Deferred.fromCoroutine(self.leases.offer(claim, None, NOW, 60.0)))
+        self.assertEqual(self.lines()[-1][2], "2 of 42 addresses leased; 1 offered, 7 in quarantine")
+        self.stop()
+
+    def test_trouble_comes_first(self) -> None:
+        """While no lease can be given, that is the first thing said of the service."""
+        self.start()
+        well = self.lines()
+        trouble = "for 12 s: /s/leases.sqlite: database or disk is full"
+        self.patch(type(self.leases), "trouble", trouble)
+        self.assertEqual(self.lines(), [("dhcp", "no leases", f"gives no leases {trouble}"), *well])
         self.stop()
 
     def test_a_proxy_without_settings(self) -> None:

@@ -11,6 +11,7 @@ have to wait fails at once; a machine that gets no answer asks again.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +38,9 @@ PATIENCE = 10.0
 
 CLOSE_PATIENCE = 10.0
 """Seconds the helper may take to end after everything was sent."""
+
+SLOW = 2.0
+"""Seconds that a commit takes when all is well, at most; what takes longer is told to who asks."""
 
 WAITING_LIMIT = 10_000
 """Changes that may be waited for at a time; what comes beyond fails at once."""
@@ -91,15 +95,13 @@ class Journal:
         self._everything = everything
         self._phase = _Phase.NEW
         self._why = "it is not open"
-        self._reason = ""
-        self._said = ""
+        self._reason = self._said = ""
         self._helper: HelperProcess | None = None
         self._timers: dict[Callable[[], None], IDelayedCall] = {}
         self._pause = FIRST_PAUSE
-        self._failed = False
-        self._last_chance = True
+        self._failed, self._last_chance = False, True
         self._on_disk = OnDisk(lambda trouble: report(StoreComplaint(f"{path}: {trouble}")))
-        self._lost_at: float | None = None
+        self._lost: tuple[float, str] | None = None
         self._number = 0
         self._unsaved: dict[int, Lease | None] = {}
         self._waiters: list[Deferred[None]] = []
@@ -121,6 +123,13 @@ class Journal:
     def helper_pid(self) -> int | None:
         """The process id of the helper; None when there is none."""
         return None if self._helper is None else self._helper.pid
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be made durable, and for how long; empty when it can."""
+        since, why = self._lost or (self._sent[0].sent_at if self._sent else math.inf, "nothing is written")
+        seconds = max(0.0, self._reactor.seconds() - since)
+        return f"for {seconds:.0f} s: {self._path}: {why}" if self._lost or seconds > SLOW else ""
 
     def check_ready(self) -> None:
         """Raise `StoreFailed` when nothing can be made durable now."""
@@ -197,15 +206,14 @@ class Journal:
             elif kind == b"F":
                 self._failed = True
                 self._give_up(body.decode())
-            elif kind == b"R" and self._helper is not None:
+            elif kind in (b"R", b"X") and self._helper is not None:
                 self._on_disk.take()
-                self._helper.send(wire.message(b"L"))
+                if kind == b"R":
+                    self._helper.send(wire.message(b"L"))
             elif kind == b"T":
                 self._on_disk.add(wire.rows_in(body))
             elif kind == b"J":
                 self._on_disk.replay(body)
-            elif kind == b"X":
-                self._on_disk.take()
             elif kind == b"E":
                 self._loaded()
             elif kind == b"D":
@@ -242,9 +250,9 @@ class Journal:
 
     def _recovered(self) -> None:
         """A commit succeeded, or there was nothing to commit."""
-        if self._lost_at is not None:
-            self._report(StoreRecovered(self._path, self._reactor.seconds() - self._lost_at))
-            self._lost_at = None
+        if self._lost is not None:
+            (since, why), self._lost = self._lost, None
+            self._report(StoreRecovered(self._path, self._reactor.seconds() - since, why))
 
     def _complained(self, line: str) -> None:
         self._said = line
@@ -316,8 +324,7 @@ class Journal:
         while self._sent and self._sent[0].number <= number:
             done += self._sent.popleft().waiters
         self._waiting -= len(done)
-        self._pause = FIRST_PAUSE
-        self._failed = False
+        self._pause, self._failed = FIRST_PAUSE, False
         self._recovered()
         if not self._sent and self._phase is _Phase.READY:
             # What came in meanwhile is on its way while the answers to what is done are made.
@@ -329,20 +336,14 @@ class Journal:
         """What was sent may be on disk or not: it is to be sent again, and who waits for it is told."""
         if self._phase is _Phase.READY:
             self._phase = _Phase.LOST
-        if self._lost_at is None:
-            self._lost_at = self._reactor.seconds()
+        self._lost = (self._reactor.seconds() if self._lost is None else self._lost[0], why)
         self._why = why
         self._stop(self._flush)
-        waiters: list[Deferred[None]] = []
-        changes: dict[int, Lease | None] = {}
-        for batch in self._sent:
-            changes.update(batch.changes)
-            waiters += batch.waiters
-        waiters += self._waiters
+        waiters = [waiter for batch in self._sent for waiter in batch.waiters] + self._waiters
+        changes = {number: lease for batch in self._sent for number, lease in batch.changes.items()}
         self._sent.clear()
         self._unsaved = {**changes, **self._unsaved}
-        self._waiters = []
-        self._waiting = 0
+        self._waiters, self._waiting = [], 0
         for waiter in waiters:
             waiter.errback(StoreFailed(f"{self._path}: {why}"))
 
@@ -395,6 +396,5 @@ class Journal:
 
     def _stop(self, call: Callable[[], None]) -> None:
         """Do not call it."""
-        timer = self._timers.pop(call, None)
-        if timer is not None:
+        if (timer := self._timers.pop(call, None)) is not None:
             timer.cancel()

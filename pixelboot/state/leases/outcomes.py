@@ -40,12 +40,32 @@ class StoreRecovered(Outcome):
     after: float
     """Seconds since they were not."""
 
+    reason: str
+    """Why they were not; the log may have kept that to itself when it had just said something like it."""
+
     service: ClassVar[str] = "state"
     severity: ClassVar[Severity] = "warn"
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"leases are given again after {self.after:.1f} s: {self.path} is written and holds every one of them"
+        now = f"{self.path} is written and holds every one of them"
+        return f"leases are given again after {self.after:.1f} s ({self.reason}): {now}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockSet(Outcome):
+    """The wall clock jumped; leases keep what they had left."""
+
+    seconds: float
+    """By how many, negative for back."""
+
+    service: ClassVar[str] = "state"
+    severity: ClassVar[Severity] = "warn"
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        way = "forward, or the machine slept" if self.seconds > 0 else "back"
+        return f"the clock was set by {abs(self.seconds):.0f} s, {way}: every lease lasts as long as it had left"
 
 
 @dataclass(frozen=True, slots=True)

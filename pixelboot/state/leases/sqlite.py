@@ -12,6 +12,7 @@ from pixelboot.leases.crowd import CEILINGS, Ceilings
 from pixelboot.leases.memory import MemoryLeases
 from pixelboot.outcome import Outcome
 from pixelboot.state.leases.journal import Changes, Journal
+from pixelboot.state.leases.outcomes import ClockSet
 from pixelboot.state.leases.process import IHelperReactor
 
 
@@ -28,6 +29,7 @@ class SqliteLeases(MemoryLeases):
     ) -> None:
         """Use `open`."""
         super().__init__(ceilings, monotonic)
+        self._report = report
         self._journal = Journal(reactor, path, report, self._table.load, self._table.records)
 
     @classmethod
@@ -48,6 +50,7 @@ class SqliteLeases(MemoryLeases):
 
         async def opened() -> Self:
             # Leases make no cycles; to look for some among 100,000 takes 50 ms, again and again while they are read.
+            collecting = gc.isenabled()
             gc.disable()
             try:
                 await store._journal.open()
@@ -56,8 +59,8 @@ class SqliteLeases(MemoryLeases):
                 await store.close()
                 raise
             finally:
-                gc.freeze()
-                gc.enable()
+                if collecting:
+                    gc.enable()
             return store
 
         return Deferred.fromCoroutine(opened())
@@ -67,12 +70,20 @@ class SqliteLeases(MemoryLeases):
         return self._journal.close()
 
     @property
+    def trouble(self) -> str:
+        """See `pixelboot.leases.seam.LeaseStore.trouble`."""
+        return self._journal.trouble
+
+    @property
     def helper_pid(self) -> int | None:
         """The process id of the helper; None while there is none."""
         return self._journal.helper_pid
 
     def _check_ready(self) -> None:
         self._journal.check_ready()
+
+    def _clock_set(self, seconds: float) -> None:
+        self._report(ClockSet(seconds))
 
     def _note(self, changes: Changes) -> None:
         self._journal.note(changes)

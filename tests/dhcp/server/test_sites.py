@@ -13,7 +13,7 @@ from pixelboot.datagram import Arrival
 from pixelboot.dhcp.message import wire
 from pixelboot.dhcp.message.options import encode
 from pixelboot.dhcp.message.wire import BROADCAST, Message, MessageType
-from pixelboot.dhcp.outcomes import Bound, Dropped, Ignored, Informed, NotReturned, Offered, Refused
+from pixelboot.dhcp.outcomes import Bound, Dropped, Ignored, Informed, NotReturned, Offered, Refused, Released
 from pixelboot.dhcp.settings.client_class import ClassSettings
 from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.dhcp.settings.host import HostSettings
@@ -271,6 +271,23 @@ class Reserved(SynchronousTestCase):
             ack, _ = lan.ask(say(MessageType.REQUEST, number, taking, giaddr=FAR_RELAY), come=by_relay(lan.now))
             self.assertEqual((offer.yiaddr, ack.yiaddr, ack.message_type), (FAR - 40, FAR - 40, ACK), str(number))
         self.assertEqual(lan.ask(relayed(3, agent(circuit=b"\0\x08")), come=by_relay(lan.now))[0].yiaddr, FAR)
+
+    def test_r11_by_circuit_past_the_relay(self) -> None:
+        """R05, R11: a renewal and a RELEASE do not say the circuit: it is the machine that was plugged in there."""
+        kept = FAR - 40
+        lan = Lan(REMOTE, hosts=(host(name="far", circuit="hex:0007", address=str(kept)),))
+        taking = {53: b"\3", 54: SERVER.packed, 50: kept.packed, **agent(circuit=b"\0\7")}
+        lan.ask(say(MessageType.REQUEST, 1, taking, giaddr=FAR_RELAY), come=by_relay(lan.now))
+        come = arrival(lan.now, source=kept)
+        for _ in range(2):
+            reply, _ = lan.ask(renew(1, kept)._replace(options={53: b"\3", 55: b"\x0c"}), come=come)
+            self.assertEqual((reply.message_type, reply.yiaddr, reply.options[12]), (ACK, kept, b"far"))
+        lease = lan.table.at(kept)
+        assert lease is not None
+        self.assertEqual(lease.identity, "circuit:0007")
+        self.assertIsInstance(lan.silence(renew(2, kept), come=come), Ignored)
+        gone = say(MessageType.RELEASE, 1, {54: SERVER.packed}, ciaddr=kept)
+        self.assertIsInstance(lan.silence(gone, come=come), Released)
 
     def test_another_machine_still_has_it(self) -> None:
         """The one it is kept for gets one of the pool meanwhile, and its own when it is free."""

@@ -36,6 +36,7 @@ class JournalTests(StoreCase):
             if not success:
                 self.assertIsInstance(cast(Failure, result).value, StoreFailed)
         self.assertIn("killed by signal 9", (await lost).summary())
+        self.assertRegex(store.trouble, f"^for 0 s: {self.path}: the helper process .*killed by signal 9")
         # There is no helper now.
         with self.assertRaisesRegex(StoreFailed, "killed by signal 9"):
             await store.bind(claim("hw:late"), LAN[101], HOUR, NOW)
@@ -43,7 +44,8 @@ class JournalTests(StoreCase):
         with self.assertRaises(StoreFailed):
             await store.decline("hw:early", LAN[100], NOW, 600.0)
         self.assertIsNotNone(await store.release("hw:0", (await self.address(store, "hw:0")), NOW + 1))
-        await recovered
+        self.assertRegex((await recovered).summary(), "killed by signal 9.*: .* holds every one")
+        self.assertEqual(store.trouble, "")
         self.assertNotEqual(store.helper_pid, first)
         self.assertIsInstance(await store.bind(claim("hw:late"), LAN[101], HOUR, NOW), Lease)
         memory = {lease.address: lease for lease in await store.list()}
@@ -69,7 +71,9 @@ class JournalTests(StoreCase):
         with self.assertRaises(StoreFailed):
             await store.renew(claim("hw:a"), LAN[100], HOUR, NOW + 1)
         await lost
-        await recovered
+        self.assertIn("disk I/O error", store.trouble)
+        self.assertIn("disk I/O error", (await recovered).summary())
+        self.assertEqual(store.trouble, "")
         # The machines ask again, and get what they were going to get.
         for n in range(4):
             lease = await store.bind(claim(f"hw:{n}", OTHER_POOL), OTHER[100 + n], HOUR, NOW + 2)
@@ -90,6 +94,21 @@ class JournalTests(StoreCase):
             await store.bind(claim("hw:a"), LAN[100], HOUR, NOW)
         await recovered
         self.assertIsInstance(await store.bind(claim("hw:a"), LAN[100], HOUR, NOW), Lease)
+
+    @awaited
+    async def test_helper_is_slow(self) -> None:
+        """Who asks is told that nothing is written before the helper is given up."""
+        self.patch(journal, "SLOW", 0.0)
+        store = await self.opened()
+        assert store.helper_pid is not None
+        os.kill(store.helper_pid, signal.SIGSTOP)
+        self.assertEqual(store.trouble, "", "nobody has asked for anything")
+        binding = Deferred.fromCoroutine(store.bind(claim("hw:a"), LAN[100], HOUR, NOW))
+        await self.turn()
+        self.assertEqual(store.trouble, f"for 0 s: {self.path}: nothing is written")
+        os.kill(store.helper_pid, signal.SIGCONT)
+        await binding
+        self.assertEqual((store.trouble, self.reports.seen), ("", []))
 
     @awaited
     async def test_the_last_word_counts(self) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.state.leases.outcomes import StoreComplaint, StoreLost, StoreMended, StoreRecovered, StoreUnsaved
+from pixelboot.state.leases.outcomes import (
+    ClockSet,
+    StoreComplaint,
+    StoreLost,
+    StoreMended,
+    StoreRecovered,
+    StoreUnsaved,
+)
 
 
 class OutcomeTests(SynchronousTestCase):
@@ -20,10 +27,25 @@ class OutcomeTests(SynchronousTestCase):
                 "no lease can be given: /s/leases.sqlite: database or disk is full; trying again in 0.4 s",
             ),
             (
-                StoreRecovered("/s/leases.sqlite", 2.04),
+                StoreRecovered("/s/leases.sqlite", 2.04, "database or disk is full"),
                 "state.StoreRecovered",
                 "warn",
-                "leases are given again after 2.0 s: /s/leases.sqlite is written and holds every one of them",
+                (
+                    "leases are given again after 2.0 s (database or disk is full): "
+                    "/s/leases.sqlite is written and holds every one of them"
+                ),
+            ),
+            (
+                ClockSet(3600.2),
+                "state.ClockSet",
+                "warn",
+                "the clock was set by 3600 s, forward, or the machine slept: every lease lasts as long as it had left",
+            ),
+            (
+                ClockSet(-30.0),
+                "state.ClockSet",
+                "warn",
+                "the clock was set by 30 s, back: every lease lasts as long as it had left",
             ),
             (
                 StoreComplaint("no room"),

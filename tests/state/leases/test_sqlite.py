@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from typing import Any
@@ -11,7 +12,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from pixelboot.leases.crowd import Ceilings
 from pixelboot.leases.lease import Lease, State
 from pixelboot.leases.seam import StoreFailed
-from pixelboot.state.leases.outcomes import StoreRecovered
+from pixelboot.state.leases.outcomes import ClockSet, StoreRecovered
 from pixelboot.state.leases.sqlite import SqliteLeases
 from pixelboot.state.leases.wire import Row
 from tests.leases.sites import SiteSuite
@@ -70,6 +71,28 @@ class DurabilityTests(StoreCase):
         offer = await again.offer(claim("hw:a"), None, NOW + 6, HOLD)
         assert isinstance(offer, Lease)
         self.assertEqual(offer.address, LAN[100])
+
+    @awaited
+    async def test_clock_is_set(self) -> None:
+        """It is said, once."""
+        steady = [0.0]
+        store = await SqliteLeases.open(reactor, self.path, self.reports, monotonic=lambda: steady[0])
+        self.addCleanup(store.close)
+        for ahead in (0.0, 0.0, -3600.0, -3600.0):
+            steady[0] += 1.0
+            await store.expire(NOW + steady[0] + ahead)
+        self.assertEqual(self.reports.seen, [ClockSet(-3600.0)])
+
+    @awaited
+    async def test_the_garbage_collector_is_the_programs(self) -> None:
+        """Opening a store leaves it as it was: on or off, and nothing is kept from it."""
+        self.addCleanup(gc.enable)
+        for set_to, on in ((gc.disable, False), (gc.enable, True)):
+            set_to()
+            frozen = gc.get_freeze_count()
+            store = await self.opened()
+            self.assertEqual((gc.isenabled(), gc.get_freeze_count()), (on, frozen))
+            await store.close()
 
     @awaited
     async def test_nothing_is_promised_before_it_is_on_disk(self) -> None:
