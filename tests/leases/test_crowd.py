@@ -105,7 +105,7 @@ class FloodTests(SynchronousTestCase):
         self.assertIn("at 1 of r", crowded.reason)
 
     def test_a_pool_below_the_ceilings(self) -> None:
-        """D18: a flood uses up a usual pool, and new machines get addresses of it all the same, after `LONG_PATIENCE`."""
+        """D18: a flood uses up a usual pool; new machines get addresses of it all the same, later."""
         pool = Pool((BIG,), ((BIG[1], BIG[200]),))
         table = LeaseTable()
 
