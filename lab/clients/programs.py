@@ -48,6 +48,9 @@ BOUND | RENEW | REBIND | REBOOT)
 esac
 {_TELL}"""
 
+_DHCLIENT_KEEPS = ("BOUND", "RENEW", "REBIND", "REBOOT")
+"""The events after which dhclient writes a lease down, and then says so."""
+
 _EVENT = re.compile(r"^EVENT (?P<what>\w+) address=(?P<address>\S*) router=(?P<router>\S*) lease=(?P<lease>\d*)$")
 
 
@@ -168,6 +171,14 @@ class Dhclient(Client):
             *(program("dhclient"), "-4", "-v", "-cf", str(settings), "-lf", str(self.leases)),
             *("-pf", str(self.folder / "pid"), "-sf", self.script(_DHCLIENT_SCRIPT)),
         ]
+
+    def wait(self, what: str, timeout: float) -> re.Match[str]:
+        """Its script tells of a lease before the lease is in its file, where a second dhclient looks for it."""
+        event = super().wait(what, timeout)
+        if event["what"] in _DHCLIENT_KEEPS:
+            assert self.process is not None
+            self.process.wait_for(f"^bound to {re.escape(event['address'])} ", timeout, self._seen - 1)
+        return event
 
     def renew(self) -> None:
         """It does so at T1 alone."""
