@@ -60,8 +60,9 @@ def add_parser(subparsers: Any) -> None:
     release = actions.add_parser(
         "release",
         help="set addresses free",
-        description="Set addresses free at once.  Who had one is remembered, and gets it again if nobody else did; "
-        "nobody tells the machine, so one that still runs goes on to use it until it renews its lease.",
+        description="Set addresses free at once, also those in quarantine.  Who had one is remembered, and gets it "
+        "again if nobody else did; nobody tells the machine, so one that still runs goes on to use it until it renews "
+        "its lease.",
     )
     channel.add_arguments(release, again=True)
     release.add_argument("addresses", metavar="ADDRESS", nargs="+", help="an address")
@@ -154,7 +155,9 @@ def _release(arguments: argparse.Namespace) -> int:
         before = told["before"]
         who = printable(before["hwaddr"] or before["identity"], 60)
         name = f" ({printable(before['hostname'], 60)})" if before["hostname"] else ""
-        if told["freed"]:
+        if before["state"] == "declined":
+            print(f"{before['address']}: free; it was in quarantine")
+        elif told["freed"]:
             print(f"{before['address']}: free; it was {before['state']} to {who}{name}")
         else:
             print(f"{before['address']}: free already; {who}{name} had it last")

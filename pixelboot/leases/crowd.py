@@ -91,10 +91,10 @@ class Crowd:
     def join(self, number: int, port: str, relay: str, link: str, now: float) -> None:
         """The address is offered to an unknown machine; `link` is the name of its pool."""
         self._where[number] = (relay, port, link)
-        self._relays.setdefault(relay, OrderedDict())[number] = now
-        self._links.setdefault(link, OrderedDict())[number] = now
+        _put(self._relays, relay, number, now)
+        _put(self._links, link, number, now)
         if port:
-            self._ports.setdefault((relay, port), OrderedDict())[number] = now
+            _put(self._ports, (relay, port), number, now)
 
     def leave(self, number: int) -> None:
         """The address is not on offer any more, or was never."""
@@ -106,6 +106,13 @@ class Crowd:
             _take(self._ports, (relay, port), number)
         _take(self._relays, relay, number)
         _take(self._links, link, number)
+
+
+def _put(offers_at: dict[_Key, _Offers], where: _Key, number: int, now: float) -> None:
+    offers = offers_at.get(where)
+    if offers is None:
+        offers = offers_at[where] = OrderedDict()
+    offers[number] = now
 
 
 def _take(offers_at: dict[_Key, _Offers], where: _Key, number: int) -> None:

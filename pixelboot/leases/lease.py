@@ -8,7 +8,7 @@ The life of an address, as a store tells it (RFC 2131 §4.3); ``free`` means tha
     bound               bind, renew → bound;  release → released;  time-out → expired;  decline → declined;
                         its holder is given another address → free
     released, expired   offer → offered;  bind, renew → bound;  who had it last is given another address → free
-    declined            the quarantine is over → free
+    declined            the quarantine is over, readmit → free
     anything free       adopt → what it was in another server
     expired             the clock is set back to before the end → bound
 
@@ -62,6 +62,9 @@ class State(enum.StrEnum):
     DECLINED = "declined"
     """In quarantine: a machine found the address in use by somebody else (RFC 2131 §4.3.3)."""
 
+
+OFFERED, BOUND, RELEASED, EXPIRED, DECLINED = State
+"""The same under names that are found faster: a store looks at them ten times an exchange."""
 
 _FREE_AGAIN = frozenset({State.RELEASED, State.EXPIRED})
 

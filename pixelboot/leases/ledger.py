@@ -28,7 +28,7 @@ from weakref import WeakKeyDictionary
 from pixelboot.leases.crowd import CEILINGS, Ceilings, Crowd
 from pixelboot.leases.free import FREE_AGAIN, FreeAddresses
 from pixelboot.leases.instants import Instants
-from pixelboot.leases.lease import Lease, Pool, State
+from pixelboot.leases.lease import BOUND, DECLINED, EXPIRED, OFFERED, RELEASED, Lease, Pool, State
 
 ENDED_LIMIT = 10_000
 """How many ended leases are kept for who asks what has ended; of more, the latest."""
@@ -71,13 +71,13 @@ class Ledger:
         waiting: dict[int, float] = {}
         for number, lease in records.items():
             state, identity = lease.state, lease.identity
-            if state is State.DECLINED:
+            if state is DECLINED:
                 self._quarantined.add(number)
             elif identity in recorded:
                 _add(recorded, identity, number)
             else:
                 recorded[identity] = (number,)
-            if state is State.BOUND or state is State.DECLINED:
+            if state is BOUND or state is DECLINED:
                 waiting[number] = lease.expires_at
         for number in [number for number, at in waiting.items() if at == math.inf]:
             del waiting[number]
@@ -108,14 +108,14 @@ class Ledger:
         """Let `lease` be what is durably known of its address."""
         before = self._records.get(number)
         if before is None or before.identity != lease.identity or before.state is not lease.state:
-            if before is not None and before.state is not State.DECLINED:
+            if before is not None and before.state is not DECLINED:
                 _remove(self._recorded, before.identity, number)
-            if lease.state is not State.DECLINED:
+            if lease.state is not DECLINED:
                 _add(self._recorded, lease.identity, number)
             else:
                 self._quarantined.add(number)
         self._records[number] = self._changes[number] = lease
-        if lease.state is State.BOUND or lease.state is State.DECLINED:
+        if lease.state is BOUND or lease.state is DECLINED:
             self._look_again(number, lease.expires_at)
 
     def _set_free(self, number: int, record: Lease, state: State, at: float) -> Lease:
@@ -128,7 +128,7 @@ class Ledger:
     def _forget_record(self, number: int) -> None:
         """Nothing is durably known of the address any more."""
         record = self._records.pop(number)
-        if record.state is not State.DECLINED:
+        if record.state is not DECLINED:
             _remove(self._recorded, record.identity, number)
         self._quarantined.discard(number)
         self._changes[number] = None
@@ -221,8 +221,8 @@ class Ledger:
             return
         if record.expires_at > now:
             self._look_again(number, record.expires_at)
-        elif record.state is State.BOUND:
-            self._ended.append(self._set_free(number, record, State.EXPIRED, record.expires_at))
+        elif record.state is BOUND:
+            self._ended.append(self._set_free(number, record, EXPIRED, record.expires_at))
         else:
             self._forget_record(number)
             self._ended.append(record)
@@ -252,11 +252,11 @@ class Ledger:
         """The wall clock was set from `before` to `now`."""
         for number, record in list(self._records.items()):
             ends_at, given_at = record.expires_at, record.renewed_at
-            if record.state is State.RELEASED or ends_at == math.inf:
+            if record.state is RELEASED or ends_at == math.inf:
                 continue
-            if record.state is State.EXPIRED:
+            if record.state is EXPIRED:
                 if given_at <= now + JUMP and ends_at > now and number not in self._offers:
-                    self._record(number, record._replace(state=State.BOUND))
+                    self._record(number, record._replace(state=BOUND))
             elif given_at >= self._set_at or given_at > now + JUMP or before < ends_at <= now:
                 left = min(ends_at - before, ends_at - given_at)
                 self._record(number, record._replace(expires_at=now + left, renewed_at=now))
@@ -268,17 +268,17 @@ class Ledger:
         """Everything that is wrong with the ledger, which is nothing: for tests, and for who doubts."""
         wrong = []
         for number, record in self._records.items():
-            if int(record.address) != number or record.state is State.OFFERED:
+            if int(record.address) != number or record.state is OFFERED:
                 wrong.append(f"{IPv4Address(number)} has the record {record}")
-            if (record.state is not State.DECLINED) != (number in self._recorded.get(record.identity, ())):
+            if (record.state is not DECLINED) != (number in self._recorded.get(record.identity, ())):
                 wrong.append(f"{record} is not indexed as it should be")
-        if self._quarantined != {number for number, each in self._records.items() if each.state is State.DECLINED}:
+        if self._quarantined != {number for number, each in self._records.items() if each.state is DECLINED}:
             wrong.append(f"the quarantines are {self._quarantined}")
         wrong += [
             f"{IPv4Address(number)} is not on offer to a crowd" for number in self._crowd if number not in self._offers
         ]
         for number, offer in self._offers.items():
-            if int(offer.address) != number or offer.state is not State.OFFERED:
+            if int(offer.address) != number or offer.state is not OFFERED:
                 wrong.append(f"{IPv4Address(number)} has the offer {offer}")
             under = self._records.get(number)
             if under is not None and under.state not in FREE_AGAIN:
@@ -309,8 +309,8 @@ def _add(index: _Index, identity: str, number: int) -> None:
 
 def _remove(index: _Index, identity: str, number: int) -> None:
     """Take `number` from what `identity` has."""
-    left = tuple(known for known in index[identity] if known != number)
-    if left:
-        index[identity] = left
-    else:
+    known = index[identity]
+    if known == (number,):
         del index[identity]
+    else:
+        index[identity] = tuple([each for each in known if each != number])

@@ -131,6 +131,14 @@ class MemoryLeases:
         """See `LeaseStore.list`."""
         return self._table.list()
 
+    async def readmit(self, address: IPv4Address, now: float) -> Lease | None:
+        """See `LeaseStore.readmit`."""
+        self._check_ready()
+        lease = self._table.readmit(address, now)
+        if (saving := self._keep(lease)) is not None:
+            await saving
+        return lease
+
     def _keep(self, result: Lease | Refusal | None) -> Awaitable[object] | None:
         """Make what an operation changed durable; of what is refused nobody has to wait for the rest."""
         if isinstance(result, Lease):

@@ -114,3 +114,10 @@ class LeaseStore(Protocol):
 
     async def list(self) -> Sequence[Lease]:
         """What is known of all addresses, one lease an address, in no particular order."""
+
+    async def readmit(self, address: IPv4Address, now: float) -> Lease | None:
+        """End a quarantine before its time: the address is in the pool again, and nobody had it.
+
+        What the quarantine was; None, and nothing done, for an address that is in none.  Durable before it returns,
+        or `StoreFailed`; the address may be given away either way.
+        """

@@ -12,7 +12,20 @@ from ipaddress import IPv4Address
 
 from pixelboot.leases.crowd import PATIENCE
 from pixelboot.leases.free import FREE_AGAIN, FreeAddresses
-from pixelboot.leases.lease import Cause, Claim, Lease, Refusal, State, check, kept, shown
+from pixelboot.leases.lease import (
+    BOUND,
+    DECLINED,
+    EXPIRED,
+    OFFERED,
+    RELEASED,
+    Cause,
+    Claim,
+    Lease,
+    Refusal,
+    check,
+    kept,
+    shown,
+)
 from pixelboot.leases.ledger import Ledger
 from pixelboot.malformed import Malformed
 
@@ -35,7 +48,7 @@ class LeaseTable(Ledger):
         number = self._own(claim, free)
         if number is not None:
             record = self._records.get(number)
-            if record is not None and record.state is State.BOUND:
+            if record is not None and record.state is BOUND:
                 return record
             before = self._offers.get(number)
             if before is not None and before.identity == identity:
@@ -53,7 +66,7 @@ class LeaseTable(Ledger):
             number = self._choose(claim, requested, free, now)
         if number is None:
             return self._used_up(free, now)
-        offer = Lease(IPv4Address(number), identity, claim.hwaddr, State.OFFERED, now, ends_at, "", now)
+        offer = Lease(IPv4Address(number), identity, claim.hwaddr, OFFERED, now, ends_at, "", now)
         self._put_offer(number, offer)
         if unknown:
             self._crowd.join(number, claim.port, claim.relay, free.name, now)
@@ -63,12 +76,14 @@ class LeaseTable(Ledger):
         """The address that is the machine's before all others: reserved for it, bound, offered, or had last."""
         identity = claim.identity
         number: int | None = None
+        if claim.fixed is None and identity not in self._recorded and identity not in self._offered:
+            return None
         if claim.fixed is not None and not self._taken(identity, int(claim.fixed)):
             number = int(claim.fixed)
         else:
             for known in self._recorded.get(identity, ()):
                 if known in free:
-                    if self._records[known].state is State.BOUND:
+                    if self._records[known].state is BOUND:
                         return known
                     if known not in self._offers:
                         number = known
@@ -135,7 +150,7 @@ class LeaseTable(Ledger):
         record = self._records[number]
         passed = now - record.renewed_at
         if (
-            record.state is not State.BOUND
+            record.state is not BOUND
             or not 0 <= passed < reuse * (record.expires_at - record.renewed_at)
             or record.expires_at > now + lease_time
             or record.hwaddr != claim.hwaddr
@@ -174,16 +189,16 @@ class LeaseTable(Ledger):
         number = int(address)
         self._tick(now, number)
         record = self._records.get(number)
-        if record is None or record.state is not State.BOUND or record.identity != identity:
+        if record is None or record.state is not BOUND or record.identity != identity:
             return None
-        return self._set_free(number, record, State.RELEASED, now)
+        return self._set_free(number, record, RELEASED, now)
 
     def decline(self, identity: str, address: IPv4Address, now: float, quarantine: float) -> Lease | None:
         """See `LeaseStore.decline`."""
         number = int(address)
         self._tick(now, number)
         held = self._offers.get(number) or self._records.get(number)
-        if held is None or held.identity != identity or held.state not in (State.OFFERED, State.BOUND):
+        if held is None or held.identity != identity or held.state not in (OFFERED, BOUND):
             return None
         return self._quarantine(number, held, now, quarantine)
 
@@ -217,14 +232,14 @@ class LeaseTable(Ledger):
         """Take over one lease, if it can be; whether it was."""
         number, identity, state = int(lease.address), lease.identity, lease.state
         self._end(number, now)
-        if state is State.BOUND and lease.expires_at <= now:
-            state = State.EXPIRED
-        if state is State.OFFERED or (state is State.DECLINED and lease.expires_at <= now):
+        if state is BOUND and lease.expires_at <= now:
+            state = EXPIRED
+        if state is OFFERED or (state is DECLINED and lease.expires_at <= now):
             return False
         if not self._is_vacant(number) or (state in FREE_AGAIN and number in self._records):
             return False
         elsewhere = (*self._recorded.get(identity, ()), *self._offered.get(identity, ()))
-        if state is not State.DECLINED and any(known != number for known in elsewhere):
+        if state is not DECLINED and any(known != number for known in elsewhere):
             return False
         hostname, client_id, circuit = shown(lease.hostname), kept(lease.client_id), kept(lease.circuit)
         self._record(number, lease._replace(state=state, hostname=hostname, client_id=client_id, circuit=circuit))
@@ -244,7 +259,7 @@ class LeaseTable(Ledger):
         """See `LeaseStore.find`."""
         leases = [self._records[number] for number in self._recorded.get(identity, ())]
         leases += [self._offers[number] for number in self._offered.get(identity, ())]
-        rank = {State.BOUND: 2, State.OFFERED: 1}
+        rank = {BOUND: 2, OFFERED: 1}
         return max(leases, key=lambda lease: (rank.get(lease.state, 0), lease.started_at), default=None)
 
     def at(self, address: IPv4Address) -> Lease | None:
@@ -256,6 +271,16 @@ class LeaseTable(Ledger):
         """See `LeaseStore.list`."""
         return tuple({**self._records, **self._offers}.values())
 
+    def readmit(self, address: IPv4Address, now: float) -> Lease | None:
+        """See `LeaseStore.readmit`."""
+        number = int(address)
+        self._tick(now, number)
+        record = self._records.get(number)
+        if record is None or record.state is not DECLINED:
+            return None
+        self._forget_record(number)
+        return record
+
     def _taken(self, identity: str, number: int) -> str:
         """Why another machine stands between this one and the address; empty when none does."""
         offer = self._offers.get(number)
@@ -264,7 +289,7 @@ class LeaseTable(Ledger):
         record = self._records.get(number)
         if record is None or record.state in FREE_AGAIN:
             return ""
-        if record.state is State.DECLINED:
+        if record.state is DECLINED:
             return "is in quarantine: a machine found it in use"
         return "" if record.identity == identity else "is held by another machine"
 
@@ -288,7 +313,7 @@ class LeaseTable(Ledger):
         started_at = now
         if before is not None and before.identity == identity:
             hostname = hostname or before.hostname
-            if before.state is State.BOUND:
+            if before.state is BOUND:
                 started_at = before.started_at
         for other in self._offered.get(identity, ()):
             if other == number:
@@ -300,15 +325,15 @@ class LeaseTable(Ledger):
                 self._forget_record(other)
         client_id, circuit = kept(claim.client_id), kept(claim.circuit)
         ends_at = now + lease_time
-        lease = Lease(address, identity, hwaddr, State.BOUND, started_at, ends_at, hostname, now, client_id, circuit)
+        lease = Lease(address, identity, hwaddr, BOUND, started_at, ends_at, hostname, now, client_id, circuit)
         self._record(number, lease)
         return lease
 
     def _quarantine(self, number: int, held: Lease, now: float, seconds: float) -> Lease:
         """Take what a machine holds out of the pool."""
-        if held.state is State.OFFERED:
+        if held.state is OFFERED:
             self._forget_offer(number)
         ends_at = now + seconds
-        declined = held._replace(state=State.DECLINED, started_at=now, expires_at=ends_at, renewed_at=now)
+        declined = held._replace(state=DECLINED, started_at=now, expires_at=ends_at, renewed_at=now)
         self._record(number, declined)
         return declined

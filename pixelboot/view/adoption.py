@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pixelboot.dhcp.network.hosts import identity
 from pixelboot.dhcp.network.network import Network
 from pixelboot.dhcp.network.scope import Link
 from pixelboot.dhcp.settings.host import HostSettings
@@ -34,12 +35,9 @@ class Adoption:
             return "it is the router"
         host = self._kept.get(address)
         if host is not None:
-            own = _own_key(host, lease)
-            return (
-                lease._replace(identity=own)
-                if own
-                else f"it is kept for the host {host.name or host.mac or ''}".strip()
-            )
+            if _is_of(host, lease):
+                return lease._replace(identity=identity(host))
+            return f"it is kept for the host {host.name or host.mac or ''}".strip()
         if address in link.pool.reserved:
             return "it is an address of this server"
         if address not in link.pool:
@@ -55,10 +53,11 @@ def _key(link: Link, lease: Lease) -> str:
     return lease.identity
 
 
-def _own_key(host: HostSettings, lease: Lease) -> str:
-    """The key that the machine of a host has; empty when the lease is another machine's."""
-    if host.mac is not None:
-        return f"hw:01:{host.mac}" if str(host.mac) == lease.hwaddr else ""
-    if host.client_id is not None and host.client_id == lease.client_id:
-        return f"id:{host.client_id.hex()}"
-    return ""
+def _is_of(host: HostSettings, lease: Lease) -> bool:
+    """Whether a lease is that of a host, by any of its keys; only a lease that was given here tells of a UUID."""
+    return (
+        lease.identity == identity(host)
+        or (host.mac is not None and str(host.mac) == lease.hwaddr)
+        or (host.client_id is not None and host.client_id == lease.client_id)
+        or (host.circuit is not None and host.circuit == lease.circuit)
+    )

@@ -47,6 +47,20 @@ class LeaseFreed(Outcome):
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantineEnded(Outcome):
+    """The operator took an address out of quarantine; that is on disk."""
+
+    service: ClassVar[str] = "leases"
+
+    address: IPv4Address
+    """The address."""
+
+    def summary(self) -> str:
+        """See `Outcome.summary`."""
+        return f"{self.address} is free: it is taken out of quarantine (by {WAY})"
+
+
+@dataclass(frozen=True, slots=True)
 class LeasesAdopted(Outcome):
     """Leases of another server were taken over; they are on disk."""
 
@@ -108,7 +122,7 @@ class LeasesView:
         return (404, {"error": f"nothing is known of {address}"}) if lease is None else (200, value_of(lease))
 
     async def _release(self, of: str) -> Answer:
-        """Set an address free, whoever has it."""
+        """Set an address free, whoever has it, or nobody until a quarantine is over."""
         address, store = _address(of), self._store()
         if store is None:
             return _OPENING
@@ -116,7 +130,7 @@ class LeasesView:
         if lease is None:
             return 404, {"error": f"nothing is known of {address}: it is free"}
         if lease.state is State.DECLINED:
-            return 409, {"error": f"{address} is in quarantine: a machine found that somebody else uses it"}
+            return await self._readmit(store, lease, now)
         if lease.state is State.BOUND:
             freed = await store.release(lease.identity, address, now)
         elif lease.state is State.OFFERED:
@@ -126,6 +140,16 @@ class LeasesView:
         if freed is not None:
             self._report(LeaseFreed(address, lease.hwaddr or lease.identity))
         return 200, {"before": value_of(lease), "freed": freed is not None}
+
+    async def _readmit(self, store: LeaseStore, lease: Lease, now: float) -> Answer:
+        """End a quarantine."""
+        try:
+            ended = await store.readmit(lease.address, now)
+        except StoreFailed as problem:
+            return 503, {"error": f"{lease.address} was in quarantine, which may go on: {problem}"}
+        if ended is not None:
+            self._report(QuarantineEnded(lease.address))
+        return 200, {"before": value_of(lease), "freed": ended is not None}
 
     async def _adopt(self, request: Request) -> Answer:
         """Take over leases; those that cannot be are told one by one, and change nothing.

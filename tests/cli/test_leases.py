@@ -144,23 +144,26 @@ class ReleaseTests(LeasesCase):
     def test_release(self) -> None:
         """Each is said."""
         freed, free = {"before": value_of(ONE), "freed": True}, {"before": value_of(TWO), "freed": False}
+        resting = ONE._replace(address=IPv4Address("10.77.0.8"), state=State.DECLINED)
+        rested = {"before": value_of(resting), "freed": True}
         self.assertEqual(
-            self.done([answer(freed), answer(free)], "release", "10.77.0.9", "10.77.0.10"),
+            self.done([answer(freed), answer(rested), answer(free)], "release", "10.77.0.9", "10.77.0.8", "10.77.0.10"),
             [
                 "10.77.0.9: free; it was bound to 02:aa:00:00:00:01 (node1)",
+                "10.77.0.8: free; it was in quarantine",
                 "10.77.0.10: free already; id:01 had it last",
             ],
         )
-        self.assertEqual(self.asked, ["DELETE /api/v1/leases/10.77.0.9", "DELETE /api/v1/leases/10.77.0.10"])
+        self.assertEqual(self.asked, [f"DELETE /api/v1/leases/10.77.0.{number}" for number in (9, 8, 10)])
 
     def test_some(self) -> None:
         """What cannot be keeps nobody else from being set free."""
         freed = answer({"before": value_of(ONE), "freed": True})
-        quarantine = answer({"error": "10.77.0.5 is in quarantine"}, "409 Conflict")
+        quarantine = answer({"error": "10.77.0.5 was in quarantine"}, "503 Service Unavailable")
         missing = answer({"error": "nothing is known of 10.77.0.6"}, NOT_FOUND)
         code, out, error = self.ask([quarantine, missing, freed], "release", "10.77.0.5", "10.77.0.6", "10.77.0.9")
         self.assertEqual((code, len(out.splitlines())), (1, 1))
-        self.assertEqual(error, "pixelboot: 10.77.0.5 is in quarantine; nothing is known of 10.77.0.6\n")
+        self.assertEqual(error, "pixelboot: 10.77.0.5 was in quarantine; nothing is known of 10.77.0.6\n")
 
 
 class ImportTests(LeasesCase):

@@ -32,6 +32,7 @@ claims = st.tuples(
 ).map(lambda c: Claim(c[0], "mac", c[1], c[2] if LAN in c[1].networks else None, "", c[3]))
 addresses = st.sampled_from(ADDRESSES)
 spans = st.sampled_from([5.0, 20.0, 60.0])
+deeds = st.sampled_from(["bind", "renew", "reuse", "release", "decline", "readmit"])
 lease_times = st.sampled_from([5.0, 40.0, 100.0, math.inf])
 
 
@@ -69,13 +70,8 @@ class TableMachine(RuleBasedStateMachine):
 
     def of(self, identity: str, where: Pool | None = None) -> list[Lease]:
         """The records of a machine, on all links or on one."""
-        return [
-            lease
-            for lease in self.records.values()
-            if lease.identity == identity
-            and lease.state is not State.DECLINED
-            and (where is None or lease.address in where.networks[0])
-        ]
+        own = [each for each in self.records.values() if each.identity == identity and each.state is not State.DECLINED]
+        return [each for each in own if where is None or each.address in where.networks[0]]
 
     def offers_to(self, identity: str, where: Pool | None = None) -> list[Lease]:
         """What a machine is offered, on all links or on one."""
@@ -217,7 +213,7 @@ class TableMachine(RuleBasedStateMachine):
             self.granted(claim, address, self.now + lease_time)
 
     @precondition(lambda self: self.offers or self.records)
-    @rule(data=st.data(), what=st.sampled_from(["bind", "renew", "reuse", "release", "decline"]), seconds=spans)
+    @rule(data=st.data(), what=deeds, seconds=spans)
     def as_holder(self, data: st.DataObject, what: str, seconds: float) -> None:
         """What a machine does with what it has."""
         known = sorted({**self.records, **self.offers}.values(), key=lambda lease: lease.address)
@@ -228,6 +224,8 @@ class TableMachine(RuleBasedStateMachine):
             {"bind": self.bind, "renew": self.renew, "reuse": self.reuse}[what](claim, lease.address, seconds)
         elif what == "release":
             self.release(lease.identity, lease.address)
+        elif what == "readmit":
+            self.readmit(lease.address)
         else:
             self.decline(lease.identity, lease.address, seconds)
 
@@ -284,30 +282,32 @@ class TableMachine(RuleBasedStateMachine):
         self.end_due()
         result = self.table.decline(identity, address, self.now, quarantine)
         shown = self.shown(address)
-        if shown is None or shown.identity != identity or shown.state not in (State.OFFERED, State.BOUND):
-            assert result is None
-        else:
-            self.quarantined(shown, quarantine)
-            assert result == self.records[address]
+        its = shown is not None and shown.identity == identity and shown.state in (State.OFFERED, State.BOUND)
+        assert result == self.quarantined(shown if its else None, quarantine)
 
     @rule(address=addresses, quarantine=spans)
     def abandon(self, address: IPv4Address, quarantine: float) -> None:
         """What a probe finds in use."""
         self.end_due()
         result = self.table.abandon(address, self.now, quarantine)
-        offer = self.offers.get(address)
-        if offer is None:
-            assert result is None
-        else:
-            self.quarantined(offer, quarantine)
-            assert result == self.records[address]
+        assert result == self.quarantined(self.offers.get(address), quarantine)
 
-    def quarantined(self, held: Lease, seconds: float) -> None:
-        """The address rests."""
+    def quarantined(self, held: Lease | None, seconds: float) -> Lease | None:
+        """The address rests, if it was held."""
+        if held is None:
+            return None
         self.drop(held.address)
         until = self.now + seconds
         resting = held._replace(state=State.DECLINED, started_at=self.now, expires_at=until, renewed_at=self.now)
         self.records[held.address] = resting
+        return resting
+
+    @rule(address=addresses)
+    def readmit(self, address: IPv4Address) -> None:
+        """The operator ends a quarantine."""
+        self.end_due()
+        rests = address in self.records and self.records[address].state is State.DECLINED
+        assert self.table.readmit(address, self.now) == (self.records.pop(address) if rests else None)
 
     @rule(identity=identities)
     def withdraw(self, identity: str) -> None:

@@ -293,6 +293,23 @@ class LeaseStoreSuite(_Base):
         self.assertEqual(await self.offered(B, NOW + 601), LAN[100], "over")
 
     @awaited
+    async def test_readmit(self) -> None:
+        """A quarantine ends when the operator says so: anybody gets the address, and nobody had it."""
+        await self.bound(A, LAN[100])
+        self.assertEqual(await self.store.readmit(LAN[100], NOW), None, "bound")
+        self.assertEqual(await self.store.readmit(LAN[101], NOW), None, "nothing is known of it")
+        declined = await self.store.decline(A, LAN[100], NOW + 1, 600.0)
+        self.assertIsNotNone(declined)
+        self.assertEqual(await self.store.readmit(LAN[100], NOW + 2), declined)
+        self.assertEqual(await self.store.list(), ())
+        self.assertEqual(await self.store.readmit(LAN[100], NOW + 3), None, "it is in the pool already")
+        await self.bound(B, LAN[100], NOW + 4, 10 * HOUR)
+        self.assertEqual(await self.store.expire(NOW + 601), (), "what has ended is no news")
+        await self.offered(A, NOW + 602)
+        await self.store.decline(A, LAN[101], NOW + 602, 600.0)
+        self.assertEqual(await self.store.readmit(LAN[101], NOW + 1202), None, "it was over")
+
+    @awaited
     async def test_withdraw(self) -> None:
         """What was offered to who chose another server is free; what it is bound to stays."""
         self.assertEqual(await self.store.withdraw(A, NOW), None)

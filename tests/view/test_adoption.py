@@ -14,6 +14,7 @@ from pixelboot.leases.lease import Lease, State
 from pixelboot.view.adoption import Adoption
 
 MAC = "02:aa:00:00:00:01"
+UUID = "4c4c4544-0035-5a10-8051-b7c04f563358"
 SETTINGS = {
     "mode": "server",
     "interface": "lo",
@@ -27,6 +28,8 @@ HOSTS = (
     {"name": "node1", "mac": MAC, "address": "10.77.0.5"},
     {"name": "node2", "client_id": "00:6e:32", "address": "10.77.0.20"},
     {"name": "node3", "circuit": "hex:01", "address": "10.77.0.21"},
+    {"name": "node4", "uuid": UUID, "address": "10.77.0.22"},
+    {"name": "node5", "mac": "02:aa:00:00:00:05", "client_id": "00:6e:35", "address": "10.77.0.23"},
 )
 
 
@@ -56,6 +59,9 @@ class AdoptionTests(SynchronousTestCase):
             (lease("10.77.0.50", mac="", client_id=b"\1x"), "id:0178"),
             (lease("10.77.0.5"), f"hw:01:{MAC}"),
             (lease("10.77.0.20", client_id=b"\0n2"), "id:006e32"),
+            (lease("10.77.0.21")._replace(circuit=b"\1"), "circuit:01"),
+            (lease("10.77.0.22")._replace(identity=f"uuid:{UUID.replace('-', '')}"), f"uuid:{UUID.replace('-', '')}"),
+            (lease("10.77.0.23", client_id=b"\0n5"), "hw:01:02:aa:00:00:00:05"),
         ):
             placed = self.adoption.placed(brought)
             assert not isinstance(placed, str), placed
@@ -72,5 +78,6 @@ class AdoptionTests(SynchronousTestCase):
             (lease("10.77.0.5", "02:aa:00:00:00:02"), "it is kept for the host node1"),
             (lease("10.77.0.20"), "it is kept for the host node2"),
             (lease("10.77.0.21"), "it is kept for the host node3"),
+            (lease("10.77.0.22"), "it is kept for the host node4"),
         ):
             self.assertEqual(self.adoption.placed(brought), why, brought.address)

@@ -122,14 +122,33 @@ class LeasesTests(ChannelCase):
         for number in (11, 12):
             status, told = await self.ask("DELETE", f"leases/10.77.0.{number}")
             self.assertEqual((status, told["freed"]), (200, False))
-        for number, status, why in ((13, 409, "is in quarantine"), (14, 404, "nothing is known of 10.77.0.14")):
-            got, told = await self.ask("DELETE", f"leases/10.77.0.{number}")
-            self.assertEqual(got, status)
-            self.assertIn(why, told["error"])
-        (outcome,) = self.told
+        resting = lease(13, State.DECLINED)
         self.assertEqual(
-            outcome.summary(), "10.77.0.11 is free: it is taken from 02:aa:00:00:00:0b (by the control channel)"
+            await self.ask("DELETE", "leases/10.77.0.13"), (200, {"before": value_of(resting), "freed": True})
         )
+        for number in (13, 14):
+            status, told = await self.ask("DELETE", f"leases/10.77.0.{number}")
+            self.assertEqual(status, 404)
+            self.assertIn(f"nothing is known of 10.77.0.{number}", told["error"])
+        self.assertEqual(
+            [outcome.summary() for outcome in self.told],
+            [
+                "10.77.0.11 is free: it is taken from 02:aa:00:00:00:0b (by the control channel)",
+                "10.77.0.13 is free: it is taken out of quarantine (by the control channel)",
+            ],
+        )
+
+    async def test_a_quarantine_that_stays(self) -> None:
+        """The end of one that cannot be written is not told as done."""
+        store = await self.given(lease(13, State.DECLINED))
+
+        def full() -> None:
+            raise StoreFailed("the disk is full")
+
+        self.patch(store, "_check_ready", full)
+        status, told = await self.ask("DELETE", "leases/10.77.0.13")
+        self.assertEqual((status, self.told), (503, []))
+        self.assertEqual(told["error"], "10.77.0.13 was in quarantine, which may go on: the disk is full")
 
     async def test_adopt(self) -> None:
         """What can be is; of the rest each is told with the reason; what was here before is left as it is."""

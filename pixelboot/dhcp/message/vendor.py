@@ -1,4 +1,4 @@
-"""Options inside options: what makers of devices put into 43, 124 and 125, and values without a type of their own."""
+"""Options inside options: user classes, what makers of devices put into 43, 124 and 125, and values without a type."""
 
 from __future__ import annotations
 
@@ -41,6 +41,16 @@ def show_octets(value: bytes) -> str:
     if text and all(0x20 <= octet < 0x7F for octet in text):
         return f'"{printable(text.decode("ascii"), 1000)}"'
     return show_hex(value)
+
+
+def user_classes(value: bytes) -> tuple[bytes, ...]:
+    """The classes in option 77 as RFC 3004 §4 has it, a list of texts; an ill-formed tail is left out."""
+    classes = []
+    at = 0
+    while at < len(value) and (end := at + 1 + value[at]) <= len(value):
+        classes.append(value[at + 1 : end])
+        at = end
+    return tuple(classes)
 
 
 def decode_classes(value: bytes) -> dict[int, tuple[bytes, ...]]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from pixelboot.boot.machine import Machine
 from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.vendor import user_classes
 from pixelboot.dhcp.message.wire import Message
 from pixelboot.dhcp.settings.client_class import ClassSettings
 
@@ -55,7 +56,7 @@ class Classes:
 
     def _judged(self, vendor: bytes, user: bytes, machine: Machine) -> _Candidates:
         """The classes whose conditions hold but for the hardware address, with the prefixes that this must have."""
-        users = {user, *_user_classes(user)}
+        users = {user, *user_classes(user)}
         return tuple((each.name, each.prefixes) for each in self._conditions if each.holds(vendor, users, machine))
 
 
@@ -77,14 +78,6 @@ class _Condition:
             and (self._vendor is None or bool(self._vendor(vendor.decode("latin-1"))))
             and (self._user is None or any(self._user(each.decode("latin-1")) for each in users))
         )
-
-
-def _user_classes(value: bytes) -> Iterator[bytes]:
-    """The classes of a list as RFC 3004 has it; an ill-formed tail is left out."""
-    at = 0
-    while at < len(value) and at + 1 + value[at] <= len(value):
-        yield value[at + 1 : at + 1 + value[at]]
-        at += 1 + value[at]
 
 
 def _pattern(glob: str) -> Callable[[str], re.Match[str] | None] | None:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.dhcp.message.vendor import CLASSES, SUB_OPTIONS, VENDOR_OPTIONS, decode_classes, decode_options
+from pixelboot.dhcp.message.vendor import (
+    CLASSES,
+    SUB_OPTIONS,
+    VENDOR_OPTIONS,
+    decode_classes,
+    decode_options,
+    user_classes,
+)
 from pixelboot.malformed import Malformed
 
 CASES: tuple[tuple[str, dict[int, tuple[bytes, ...]] | None, dict[int, dict[int, bytes]] | None], ...] = (
@@ -41,6 +48,17 @@ class Table(SynchronousTestCase):
             value = bytes.fromhex(text)
             self.assertRaises(Malformed, decode_classes, value)
             self.assertRaises(Malformed, decode_options, value)
+
+    def test_user_classes(self) -> None:
+        """A list of texts; what is no list is read as far as it goes."""
+        for value, classes in (
+            (b"", ()),
+            (b"\4iPXE", (b"iPXE",)),
+            (b"\4iPXE\0\2ab", (b"iPXE", b"", b"ab")),
+            (b"\4iPXE\3ab", (b"iPXE",)),
+            (b"iPXE", ()),
+        ):
+            self.assertEqual(user_classes(value), classes, value)
 
     def test_o17_sub_options_truncated(self) -> None:
         """O17: shown as sub-options only if they are whole."""
