@@ -122,7 +122,7 @@ def _default(arguments: argparse.Namespace) -> int:
     of = chosen(arguments.id)
     place = _place(arguments)
     told = place.choose(of, anyway=arguments.anyway)
-    names = {each: each or f"{told['site']} (of the settings file)" for each in (told["before"], told["choice"])}
+    names = {each: each or f"{told['site']} (of the settings)" for each in (told["before"], told["choice"])}
     print(f"default: {names[told['before']]} → {names[told['choice']]}")
     _note(told)
     print(place.where)
@@ -150,7 +150,7 @@ def _note(told: Values) -> None:
 def lines(found: Values) -> Iterator[str]:
     """The list as text for a person."""
     default = found["default"]
-    chosen = "chosen" if default["choice"] else "of the settings file"
+    chosen = "chosen" if default["choice"] else "of the settings"
     yield f"boots by itself: {printable(default['choice'] or default['site'], 100)} ({chosen})"
     if default.get("notice"):
         yield printable(default["notice"], 300)

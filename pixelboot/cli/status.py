@@ -61,7 +61,7 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
     told = ", ".join(f"{count} {state}" for state, count in sorted(held.items(), key=lambda each: -each[1]))
     yield f"leases: {told or 'none'}"
     for lease in status["leases"][:MOST_LEASES]:
-        until = _until(lease["expires_at"])
+        until = _until(lease["expires_at"], lease["state"])
         name = printable(lease["hostname"], 40)
         yield f"  {lease['address']:<15} {lease['hwaddr']:<17} {lease['state']:<8} {until}  {name}".rstrip()
     if (more := sum(held.values()) - min(len(status["leases"]), MOST_LEASES)) > 0:
@@ -76,13 +76,15 @@ def lines(status: dict[str, Any]) -> Iterator[str]:
         yield f"  {server['address']:<15} {printable(where, 100)}: {said}"
     yield ""
     yield "exchanges" if status["counts"] else "exchanges: none yet"
+    width = max((24, *map(len, status["counts"])))
     for name, count in sorted(status["counts"].items()):
-        yield f"  {name:<24} {count}"
+        yield f"  {name:<{width}} {count}"
 
 
-def _until(expires_at: float | None) -> str:
-    """The end of a lease."""
-    return "for ever" if expires_at is None else f"until {_local(expires_at)}"
+def _until(expires_at: float | None, state: str) -> str:
+    """The end of what a lease is; of one that has ended, since when."""
+    word = "since" if state in ("released", "expired") else "until"
+    return "for ever" if expires_at is None else f"{word} {_local(expires_at)}"
 
 
 def _local(at: float) -> str:

@@ -85,7 +85,7 @@ class Neighbour:
     def __str__(self) -> str:
         cards = f" ({', '.join(map(str, self.cards))})" if self.cards else ""
         given = ", ".join(sorted(self.gives)) or "nothing known"
-        return f"{self.address}{cards} on {', '.join(self.places)}, gives {given}"
+        return f"{self.address}{cards} on {', '.join(self.places)}, which gives {given}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class OtherServer(Outcome):
 
     def summary(self) -> str:
         """See `Outcome.summary`."""
-        return f"the addresses come from another server, {self.neighbour}"
+        return f"beside this proxy there is the server {self.neighbour}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,7 @@ class Prober:
         probe.waiting = [(answer, but) for answer, but in probe.waiting if but == hwaddr]
         if answered and not probe.waiting:
             self._deadlines.drop(probe)
-            self._over(probe)
+            del self._probes[key]
         for answer in answered:
             answer.callback(hwaddr)
 
@@ -113,17 +113,13 @@ class Prober:
         self._recent.clear()
 
     def _expired(self, probe: _Probe, _: float) -> None:
-        """Nobody has answered in time."""
-        self._over(probe)
-        waiting, probe.waiting = probe.waiting, []
-        for answer, _but in waiting:
-            answer.callback(None)
-
-    def _over(self, probe: _Probe) -> None:
-        """It is only remembered from now on, as long as there is room."""
+        """Nobody has answered in time; who answers too late is remembered, as long as there is room."""
         del self._probes[probe.key]
         self._recent.pop(probe.key, None)
         if len(self._recent) >= MOST_PROBES:
             del self._recent[next(iter(self._recent))]
         self._recent[probe.key] = probe
         probe.forgotten_at = self._clock.seconds() + REMEMBERED
+        waiting, probe.waiting = probe.waiting, []
+        for answer, _but in waiting:
+            answer.callback(None)

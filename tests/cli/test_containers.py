@@ -69,9 +69,9 @@ class CommandTests(SynchronousTestCase):
 
     def test_default(self) -> None:
         for word, told in (
-            ("debian", "default: local (of the settings file) → debian"),
+            ("debian", "default: local (of the settings) → debian"),
             ("shell", "default: debian → shell"),
-            ("none", "default: shell → local (of the settings file)"),
+            ("none", "default: shell → local (of the settings)"),
         ):
             self.assertEqual(self.run_with("default", word), [told, self.nobody])
             self.assertEqual(self.on_disk().default, "" if word == "none" else word)
@@ -120,7 +120,7 @@ class CommandTests(SynchronousTestCase):
         self.assertEqual(
             self.run_with(),
             [
-                "boots by itself: local (of the settings file)",
+                "boots by itself: local (of the settings)",
                 f"no server runs: the pictures in {self.state}/containers were not looked into",
                 "",
                 "container                menus      order  state           size  name",

@@ -99,13 +99,17 @@ class LinesTests(SynchronousTestCase):
                 container(id="off", enabled=False),
             ],
             container_counts={"unbootable": 1, "ready": 2},
-            leases=[lease(), lease(address="10.77.0.9", state="offered", expires_at=None, hostname="", hwaddr="")],
-            lease_counts={"offered": 1, "bound": 1},
+            leases=[
+                lease(),
+                lease(address="10.77.0.9", state="offered", expires_at=None, hostname="", hwaddr=""),
+                lease(address="10.77.0.10", state="released", hostname=""),
+            ],
+            lease_counts={"offered": 1, "bound": 1, "released": 1},
             neighbours=[
                 neighbour(),
                 neighbour(address="10.77.0.8", places=["e1 by 10.0.0.3"], gives=["proxyDHCP"], expected=False),
             ],
-            counts={"http.Served": 3, "dhcp.Bound": 12},
+            counts={"http.Served": 3, "dhcp.Bound": 12, "library.ContainerRecalled": 2},
         )
         self.assertEqual(
             shown,
@@ -125,17 +129,19 @@ class LinesTests(SynchronousTestCase):
                 "  bad                      unbootable       3 B  it is no PNG",
                 "  off                      ready        14.2 MB  disabled: menus do not offer it; Demo",
                 "",
-                "leases: 1 offered, 1 bound",
+                "leases: 1 offered, 1 bound, 1 released",
                 "  10.77.0.100     02:aa:00:00:00:01 bound    until 2026-03-01 12:00:00  node1",
                 "  10.77.0.9                         offered  for ever",
+                "  10.77.0.10      02:aa:00:00:00:01 released since 2026-03-01 12:00:00",
                 "",
                 "other DHCP servers",
                 "  10.77.0.9       eno1: gives addresses, boot files, heard last at 2026-03-01 12:00:00",
                 "  10.77.0.8       e1 by 10.0.0.3: gives proxyDHCP, a rival, heard last at 2026-03-01 12:00:00",
                 "",
                 "exchanges",
-                "  dhcp.Bound               12",
-                "  http.Served              3",
+                "  dhcp.Bound                12",
+                "  http.Served               3",
+                "  library.ContainerRecalled 2",
             ],
         )
 

@@ -76,7 +76,8 @@ class Captured(Case):
     def test_beside_a_router(self) -> None:
         """Firmware takes the address of the router: a server that belongs there, and is told once."""
         told = self.told(self.heard(captures.EDK2_TAKES_ANOTHERS))
-        self.assertEqual(told, ("info", "the addresses come from another server, 10.77.0.1 on lan0, gives addresses"))
+        line = "beside this proxy there is the server 10.77.0.1 on lan0, which gives addresses"
+        self.assertEqual(told, ("info", line))
         self.assertIsNone(self.heard(captures.EDK2_TAKES_ANOTHERS, 10.0))
         self.assertIsNone(self.heard(captures.IPXE_DISCOVER), "names nobody")
         self.assertIsNone(self.heard(captures.IPXE_AT_4011), "names us")
@@ -89,7 +90,7 @@ class Captured(Case):
         self.assertEqual(
             summary,
             "another DHCP server gives what this one gives: 10.77.0.1 (02:bb:00:00:00:01) on lan0, "
-            "gives addresses, boot files",
+            "which gives addresses, boot files",
         )
         (neighbour,) = self.neighbours.list()
         self.assertEqual((neighbour.times, neighbour.first_seen_at, neighbour.last_seen_at), (2, 0.0, 1.0))

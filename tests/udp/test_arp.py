@@ -101,6 +101,16 @@ class ProberTests(SynchronousTestCase):
         self.clock.advance(WITHIN)
         self.assertIsNone(self.successResultOf(mine))
 
+    def test_asked_anew(self) -> None:
+        """An answer in time was heard by who asked; who asks later wants to know whether it still is so."""
+        asked = self.ask()
+        self.prober.heard("lan0", reply(GIVEN))
+        self.assertEqual(self.successResultOf(asked), CLIENT)
+        again = self.ask()
+        self.assertEqual(len(self.wire.frames), 2)
+        self.clock.advance(WITHIN)
+        self.assertIsNone(self.successResultOf(again))
+
     def test_late(self) -> None:
         """An answer that nobody waited for any more counts for a while: the next one is told at once."""
         self.assertNoResult(self.ask())

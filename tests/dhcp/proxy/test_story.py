@@ -47,7 +47,7 @@ class Boots(SynchronousTestCase):
         self.assertEqual([reply.file for reply, _ in lan.sent], [b"snponly.efi", b"snponly.efi", script, loader])
         self.assertEqual({reply.siaddr for reply, _ in lan.sent}, {SERVER})
         (other,) = (outcome for outcome in lan.outcomes if isinstance(outcome, OtherServer))
-        told = "the addresses come from another server, 10.77.0.9 on lan0, gives addresses"
+        told = "beside this proxy there is the server 10.77.0.9 on lan0, which gives addresses"
         self.assertEqual((other.severity, other.summary()), ("info", told))
 
     def test_no_loader(self) -> None:
