@@ -46,6 +46,7 @@ class Report:
         """
         self.counts: Counter[str] = Counter()
         """How often each kind of outcome happened, by `Outcome.counter`."""
+        self._names: dict[type[Outcome], str] = {}
         self._clock = clock
         self._wall = wall
         self._observer = observer
@@ -56,7 +57,11 @@ class Report:
 
     def __call__(self, outcome: Outcome) -> None:
         """Take one outcome."""
-        self.counts[outcome.counter()] += 1
+        kind = type(outcome)
+        name = self._names.get(kind)
+        if name is None:
+            name = self._names[kind] = kind.counter()
+        self.counts[name] += 1
         if outcome.severity == "debug" and not self._verbose:
             return
         self._waiting.append((self._wall(), outcome))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pixelboot.boot.architecture import Architecture
 from pixelboot.hwaddr import HardwareAddress
@@ -25,8 +25,7 @@ class Firmware(enum.StrEnum):
     """An operating system or anything else: wants an address and nothing to boot."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(NamedTuple):
     """What one request says about its sender."""
 
     identity: str

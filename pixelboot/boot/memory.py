@@ -18,18 +18,19 @@ class Memory:
     def __init__(self, limit: int = 65536) -> None:
         """Remember the `limit` addresses given out last."""
         self._limit = limit
-        self._by_address: OrderedDict[IPv4Address, HardwareAddress] = OrderedDict()
+        self._by_address: OrderedDict[int, HardwareAddress] = OrderedDict()
 
     def met(self, address: IPv4Address, hwaddr: HardwareAddress) -> None:
         """The machine with `hwaddr` holds `address` from now on."""
-        self._by_address[address] = hwaddr
-        self._by_address.move_to_end(address)
+        number = int(address)  # whose hash takes no time
+        self._by_address[number] = hwaddr
+        self._by_address.move_to_end(number)
         if len(self._by_address) > self._limit:
             self._by_address.popitem(last=False)
 
     def holder(self, address: IPv4Address) -> HardwareAddress | None:
         """Who was last given `address`, if that is remembered."""
-        return self._by_address.get(address)
+        return self._by_address.get(int(address))
 
 
 class Tally:

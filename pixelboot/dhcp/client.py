@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from pixelboot.boot.architecture import Architecture, first_supported
@@ -12,6 +12,7 @@ from pixelboot.boot.machine import Firmware, Machine
 from pixelboot.boot.quirks import Facts, Profile
 from pixelboot.boot.quirks import recognise as profile_of
 from pixelboot.dhcp.message.options import Option
+from pixelboot.dhcp.message.vendor import user_classes
 from pixelboot.dhcp.message.wire import INFINIBAND, Message
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.malformed import Malformed
@@ -61,7 +62,7 @@ def meet(request: Message) -> tuple[Machine, Profile]:
     if profile.firmware is None or profile.firmware is machine.firmware:
         return machine, profile
     architecture, code = _architecture(profile.firmware, kind.codes)
-    return replace(machine, firmware=profile.firmware, architecture=architecture, code=code), profile
+    return machine._replace(firmware=profile.firmware, architecture=architecture, code=code), profile
 
 
 @lru_cache(maxsize=4096)
@@ -130,7 +131,7 @@ def firmware(request: Message) -> Firmware:
 
 
 def _firmware(vendor: bytes, user_class: bytes, ipxe: bool) -> Firmware:
-    if user_class == b"iPXE" or b"iPXE" in _user_classes(user_class) or ipxe:
+    if user_class == b"iPXE" or b"iPXE" in user_classes(user_class) or ipxe:
         return Firmware.IPXE
     vendor_class = _VENDOR_CLASS.match(vendor)
     if vendor_class is None:
@@ -173,13 +174,3 @@ def host_name(request: Message) -> str:
     """The name that the machine gives itself (option 12), for people to read; at most 64 characters."""
     value = request.options.get(_HOST_NAME)
     return "" if value is None else value.rstrip(b"\0").decode("utf-8", "replace")[:64]
-
-
-def _user_classes(value: bytes) -> list[bytes]:
-    """The classes of a well-formed RFC 3004 option; an ill-formed tail is left out."""
-    classes = []
-    at = 0
-    while at < len(value) and at + 1 + value[at] <= len(value):
-        classes.append(value[at + 1 : at + 1 + value[at]])
-        at += 1 + value[at]
-    return classes

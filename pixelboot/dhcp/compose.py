@@ -275,7 +275,8 @@ def copy(exchange: Exchange, options: Options) -> Message:
 def answered(exchange: Exchange, reply: Message, outcome: Outcome) -> Answer:
     """`reply` by the way of RFC 2131 §4.1, at the moment at which the client's firmware can hear it."""
     request, quirks = exchange.request, exchange.quirks
-    way = route.destination(request, reply, exchange.arrival, exchange.here, exchange.relay, arp=quirks.arp)
+    yiaddr = None if reply.options.get(_MESSAGE_TYPE) == _KINDS[_NAK] else reply.yiaddr
+    way = route.destination(request, yiaddr, exchange.arrival, exchange.here, exchange.relay, arp=quirks.arp)
     return Answer(outcome, reply, way, quirks.delay)
 
 

@@ -61,3 +61,6 @@ class Answer(NamedTuple):
 
     delay: float = 0.0
     """Seconds to wait before it is sent, for firmware that is not ready to hear it at once."""
+
+    octets: bytes = b""
+    """The reply as it goes out, where it was made so; `reply` is None then."""

@@ -34,6 +34,7 @@ from pixelboot.dhcp.neighbours import Neighbours
 from pixelboot.dhcp.network.network import Network
 from pixelboot.dhcp.network.scope import Link, Scope
 from pixelboot.dhcp.outcomes import Dropped, Failed, Ignored, NotReturned, NotSent, Strayed
+from pixelboot.dhcp.server.routine import Case, Cases
 from pixelboot.dhcp.settings.dhcp import DhcpSettings
 from pixelboot.malformed import Malformed
 from pixelboot.outcome import Outcome
@@ -66,8 +67,8 @@ _log = Logger(namespace="pixelboot.dhcp")
 class Sender(Protocol):
     """What can send a datagram: `pixelboot.udp.port.UdpPort`, or a network in memory."""
 
-    def send(self, octets: bytes, destination: Destination) -> None:
-        """Send; raises OSError when the network does not take it."""
+    def post(self, octets: bytes, destination: Destination, told: Callable[[OSError | None], None]) -> None:
+        """Send soon; `told` hears whether the network took it, and if not, why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ class Answering:
 
     query: Callable[[Message, Arrival], Awaitable[Answer]]
     """Who tells of leases (RFC 4388)."""
+
+    once_more: Callable[[Exchange, Case, bool], Awaitable[Answer]]
+    """The address server, where it answered another machine that asked the same."""
 
 
 class Reception:
@@ -107,6 +111,7 @@ class Reception:
         self._trusting = settings.trust_relay_information
         self._own: frozenset[bytes] = frozenset()
         self._called: dict[tuple[Link, str, int, int], IPv4Address] = {}
+        self._cases = Cases(network)
         self._running = 0
         self._delayed: set[Deferred[None]] = set()
         self._loops = Loops()
@@ -120,6 +125,7 @@ class Reception:
         """Say which addresses are ours now, on whatever interface."""
         self._own = frozenset(address.packed for address in addresses)
         self._called.clear()
+        self._cases = Cases(self._network)
 
     def is_own(self, address: IPv4Address) -> bool:
         """Whether an address is ours."""
@@ -154,6 +160,10 @@ class Reception:
         if arrival.local not in arrival.addresses and not int(request.giaddr) and not self._is_routed(request, arrival):
             # What we would say of ourselves would be wrong: our offers would be refused by ourselves.
             self._report(Strayed(arrival.local, arrival.interface, arrival.addresses))
+            return
+        case = self._cases.recall(request, arrival, machine, profile.quirks, information)
+        if case is not None:
+            self._run(self._once_more(case, request, arrival, sender, machine, information), arrival)
             return
         scope = self._network.scope(request, machine, information, arrival)
         if isinstance(scope, str):
@@ -197,19 +207,41 @@ class Reception:
         assignment = await self._policy.assign(machine, here)
         exchange = Exchange(request, arrival, machine, server, assignment, scope, information, quirks, here)
         if link.mode == "server" and arrival.port != self._proxy_port:
+            cases = self._cases  # If our addresses change meanwhile, it is not for long.
             answer = await self._answering.server(exchange, self._running > MANY_AT_ONCE)
+            cases.keep(exchange, answer)
         else:
             answer = self._answering.proxy(exchange)
-        reply = answer.reply
-        if reply is None:
-            self._report(answer.outcome)
-            return
-        if answer.delay:
+        if answer.delay and answer.destination is not None:
             await self._wait(answer.delay)
+        self._end(exchange, answer, sender)
+
+    async def _once_more(
+        self,
+        case: Case,
+        request: Message,
+        arrival: Arrival,
+        sender: Sender,
+        machine: Machine,
+        information: RelayInformation | None,
+    ) -> None:
+        """An exchange like one before, with another machine."""
+        assignment = await self._policy.assign(machine, case.here)
+        exchange = case.exchange(request, arrival, machine, assignment, information)
+        answer = await self._answering.once_more(exchange, case, self._running > MANY_AT_ONCE)
+        if answer.delay and answer.destination is not None:
+            await self._wait(answer.delay)
+        self._end(exchange, answer, sender)
+
+    def _end(self, exchange: Exchange, answer: Answer, sender: Sender) -> None:
+        """Do what is answered."""
+        machine, request, reply = exchange.machine, exchange.request, answer.reply
         self._send(answer, machine, sender)
-        if information is not None and _RELAY_AGENT_INFORMATION not in reply.options:
+        if answer.destination is None:
+            return
+        if exchange.relay is not None and reply is not None and _RELAY_AGENT_INFORMATION not in reply.options:
             self._report(NotReturned(machine, request.giaddr))
-        if (assignment.boot_file or self._boots) and request.options.get(_MESSAGE_TYPE) == _DISCOVER:
+        if (exchange.assignment.boot_file or self._boots) and request.options.get(_MESSAGE_TYPE) == _DISCOVER:
             self._watch(exchange)
 
     def _watch(self, exchange: Exchange) -> None:
@@ -269,15 +301,19 @@ class Reception:
         self._send(await self._answering.query(request, arrival), None, sender)
 
     def _send(self, answer: Answer, machine: Machine | None, sender: Sender) -> None:
-        if answer.reply is not None and answer.destination is not None:
-            try:
-                if self._stopped:
-                    raise OSError("the server has stopped")
-                sender.send(wire.encode(answer.reply), answer.destination)
-            except OSError as problem:
-                self._report(NotSent(answer.destination.address, machine, str(problem)))
-                return
-        self._report(answer.outcome)
+        """Send the reply if there is one, and report what came of it."""
+        destination = answer.destination
+        if destination is None:
+            self._report(answer.outcome)
+            return
+
+        def told(problem: OSError | None) -> None:
+            self._report(answer.outcome if problem is None else NotSent(destination.address, machine, str(problem)))
+
+        if self._stopped:
+            told(OSError("the server has stopped"))
+        else:
+            sender.post(wire.encode(answer.reply) if answer.reply is not None else answer.octets, destination, told)
 
     async def _wait(self, seconds: float) -> None:
         delayed: Deferred[None] = deferLater(self._clock, seconds)

@@ -6,22 +6,23 @@ from ipaddress import IPv4Address
 
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.dhcp.message.relay import RelayInformation
-from pixelboot.dhcp.message.wire import BROADCAST, CLIENT_PORT, SERVER_PORT, Message, MessageType
+from pixelboot.dhcp.message.wire import BROADCAST, CLIENT_PORT, SERVER_PORT, Message
 
 _EVERYBODY = IPv4Address("255.255.255.255")
-_NAK = bytes((MessageType.NAK,))
 
 
 def destination(
     request: Message,
-    reply: Message,
+    yiaddr: IPv4Address | None,
     arrival: Arrival,
     source: IPv4Address,
     relay: RelayInformation | None = None,
     *,
     arp: bool = True,
 ) -> Destination:
-    """Where `reply` goes, sent from `source`, our address that its option 54 names or that the relay reached.
+    """Where a reply goes that gives the address `yiaddr`; None is a NAK.
+
+    It is sent from `source`, our address that its option 54 names or that the relay reached.
 
     By the relay if one forwarded the request, at the port it sent from if it says so (RFC 8357); a NAK to everybody,
     since the client's idea of its address is wrong; to the address that the client has, at its link address if it
@@ -31,14 +32,14 @@ def destination(
     if int(request.giaddr):
         port = arrival.source_port if relay is not None and relay.source_port else SERVER_PORT
         return Destination(request.giaddr, port, source, arrival.interface)
-    if reply.options.get(53) == _NAK:
+    if yiaddr is None:
         return Destination(_EVERYBODY, CLIENT_PORT, source, arrival.interface)
     if int(request.ciaddr):
         return Destination(request.ciaddr, CLIENT_PORT, source, arrival.interface, None if arp else request.hwaddr)
-    hwaddr = None if request.flags & BROADCAST or not int(reply.yiaddr) else request.hwaddr
+    hwaddr = None if request.flags & BROADCAST or not int(yiaddr) else request.hwaddr
     if hwaddr is None:
         return Destination(_EVERYBODY, CLIENT_PORT, source, arrival.interface)
-    return Destination(reply.yiaddr, CLIENT_PORT, source, arrival.interface, hwaddr)
+    return Destination(yiaddr, CLIENT_PORT, source, arrival.interface, hwaddr)
 
 
 def back(request: Message, arrival: Arrival, source: IPv4Address) -> Destination:

@@ -137,7 +137,7 @@ class DhcpService(Service):
         server = AddressServer(
             settings, self.network, store, self._memory, self._report, self.listening.prober, self._pxe
         )
-        answering = Answering(server.answer, self._by_proxy, server.query)
+        answering = Answering(server.answer, self._by_proxy, server.query, server.once_more)
         return Reception(settings, self.network, self._policy, answering, self._report, self._clock)
 
     def _by_proxy(self, exchange: Exchange) -> Answer:

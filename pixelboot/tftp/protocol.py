@@ -34,8 +34,9 @@ from pixelboot.tftp.outcomes import Broken, Busy, CutShort, Dropped, Ignored, No
 from pixelboot.tftp.settings import TftpSettings
 from pixelboot.tftp.transfer import Patience, ReadTransfer
 from pixelboot.tftp.wire import ErrorCode, Opcode, ReadRequest, WriteRequest
+from pixelboot.udp.data_port import Path
 from pixelboot.udp.deadlines import Deadlines
-from pixelboot.udp.port import Path, Peer
+from pixelboot.udp.port import Peer
 
 OPENING_TIME = 30.0
 """Seconds in which a file must be open: no client waits longer."""

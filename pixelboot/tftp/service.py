@@ -14,7 +14,8 @@ from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
 from pixelboot.tftp.protocol import TftpProtocol
 from pixelboot.tftp.settings import TftpSettings
-from pixelboot.udp.port import DataPort, UdpPort, open_socket
+from pixelboot.udp.data_port import DataPort
+from pixelboot.udp.port import UdpPort, open_socket
 
 _log = Logger(namespace="pixelboot.tftp")
 

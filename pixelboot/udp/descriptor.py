@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from abc import ABC, abstractmethod
 
 from twisted.internet.interfaces import IReactorFDSet, IReadDescriptor
 from twisted.logger import Logger
@@ -14,7 +15,7 @@ _log = Logger(namespace="pixelboot.udp")
 
 
 @implementer(IReadDescriptor)
-class Descriptor:
+class Descriptor(ABC):
     """A non-blocking socket, in the reactor's hands while it is read from; derive from it and read in `doRead`."""
 
     def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
@@ -43,9 +44,9 @@ class Descriptor:
         """The name in the reactor's own messages."""
         return "udp"
 
+    @abstractmethod
     def doRead(self) -> None:
         """Take what has arrived, as much as leaves other descriptors their turn."""
-        raise NotImplementedError
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor gives up a descriptor whose socket has an error; one that is not stopped is read on."""

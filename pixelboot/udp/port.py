@@ -2,24 +2,21 @@
 
 Twisted's own port does not say at which address and interface a datagram arrived, nor lets it choose the source of
 an answer; firmware drops an answer that comes from another address than the one it was told.  Hence these, which
-send with ``IP_PKTINFO`` (ip(7)) and empty the socket whenever it is readable.  `UdpPort` tells everything of each
-arrival: for requests.  `DataPort` tells only who spoke: for the thousands of datagrams of an exchange that has begun.
+send with ``IP_PKTINFO`` (ip(7)) and empty the socket whenever it is readable.
 """
 
 from __future__ import annotations
 
-import errno
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address
 from socket import inet_aton, inet_ntoa
 from typing import NamedTuple
 
-from twisted.internet.interfaces import IReactorFDSet
+from twisted.internet.interfaces import IDelayedCall, IReactorFDSet, IReactorTime
 from twisted.logger import Logger
 
 from pixelboot.datagram import Arrival, Destination
@@ -29,44 +26,30 @@ from pixelboot.udp.link import Link
 
 LARGEST_DATAGRAM = 4096
 """Octets that are read of a request; a protocol on such a port knows none this long, and refuses it by its length."""
-LARGEST_REPLY = 448
-"""Octets that are read of what a peer says in an exchange: acknowledgements and error messages.  Room for so many
-Python has at hand; more of it would be fetched and given back with every datagram."""
 BUFFER = 4 << 20
 """Octets of the socket's buffers that we ask for: a thousand machines may ask in the same moment."""
 MOST_IN_A_TURN = 256
 """Datagrams read before other descriptors get their turn."""
+MOST_TOGETHER = 32
+"""Replies that wait for each other, to leave together."""
 
 ANYWHERE = IPv4Address(0)
 
 Peer = tuple[str, int]
 """A peer's address and UDP port, as the socket names them."""
+Told = Callable[[OSError | None], None]
+"""Hears what became of a datagram: it was sent, or why not."""
 Control = list[tuple[int, int, bytes]]
 """Ancillary data of a datagram: level, kind, octets."""
 
 # Not named by the socket module of Python 3.11 (ip(7), udp(7)).
 _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
-_IP_PKTINFO = 8
+IP_PKTINFO = 8
 _PKTINFO = struct.Struct("=I4s4s")
 _ROOM = socket.CMSG_SPACE(_PKTINFO.size)
-_UDP_SEGMENT = 103
-_SEGMENT = struct.Struct("=H")
 _SO_SNDBUFFORCE = 32
 _SO_RCVBUFFORCE = 33
-
-_MOST_SEGMENTS = 64
-"""Datagrams that the kernel cuts out of one send."""
-_LARGEST_SEND = 65_000
-"""Octets of one send: what IPv4 can carry, and a little less."""
-
-_LOST = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED})
-"""A send that fails so is a datagram that the network lost: no room at this moment, or the system tells us here of
-some earlier datagram, perhaps another peer's."""
-
-_NOT_SEGMENTED = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT})
-"""The kernel does not cut datagrams out of one send that are too long for the link, nor where the interface does not
-compute checksums, nor when it is too old (udp(7))."""
 
 _EVERYBODY = "255.255.255.255"
 _MOST_KNOWN = 256
@@ -92,7 +75,7 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address = A
                 opened.setsockopt(socket.SOL_SOCKET, order, BUFFER)
         # A router on the way may cut a datagram that is too long for the next link; it tells us too late or never.
         opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
-        opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+        opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)
         opened.bind((str(address), port))
     except OSError:
         opened.close()
@@ -100,7 +83,11 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address = A
     return opened
 
 
-class _Port(Descriptor):
+class IPortReactor(IReactorFDSet, IReactorTime):
+    """What a port needs of the reactor."""
+
+
+class Port(Descriptor):
     """A socket made by `open_socket`."""
 
     def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
@@ -128,12 +115,12 @@ class _Place(NamedTuple):
     addresses: tuple[IPv4Address, ...]
 
 
-class UdpPort(_Port):
+class UdpPort(Port):
     """Reads from a socket made by `open_socket` while it is started; sends at any time until it is stopped."""
 
     def __init__(
         self,
-        reactor: IReactorFDSet,
+        reactor: IPortReactor,
         opened: socket.socket,
         interface: Interface | None,
         wall: Callable[[], float],
@@ -151,8 +138,12 @@ class UdpPort(_Port):
         self._link = link
         self._doubt = doubt
         self._may_broadcast = False
+        self._timer: IReactorTime = reactor
+        self._posted: list[tuple[bytes, Destination, Told]] = []
+        self._posting: IDelayedCall | None = None
+        self._reads = False
         self._wall = wall
-        self._received: Callable[[bytes, Arrival, UdpPort], None] = _nobody
+        self._received: Callable[[bytes, Arrival, UdpPort], None] = nobody
         self._places: dict[bytes, _Place] = {}
         self._controls: dict[int, Control] = {}
 
@@ -172,8 +163,21 @@ class UdpPort(_Port):
         self._received = received
         self._read_on()
 
+    def stop(self) -> None:
+        """Send what is posted, stop reading and close the socket.  May be called more than once."""
+        self._send_posted()
+        super().stop()
+
     def doRead(self) -> None:
-        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
+        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams, and send what is answered at once."""
+        self._reads = True
+        try:
+            self._read()
+        finally:
+            self._reads = False
+            self._send_posted()
+
+    def _read(self) -> None:
         recvmsg, received, wall, number = self._socket.recvmsg, self._received, self._wall, self.number
         places = self._places
         for _ in range(MOST_IN_A_TURN):
@@ -198,14 +202,38 @@ class UdpPort(_Port):
             arrival = Arrival(name, local, number, _sender(source), source_port, wall(), to_everybody, addresses)
             received(octets, arrival, self)
 
+    def post(self, octets: bytes, destination: Destination, told: Told) -> None:
+        """Send one datagram, together with what else is answered in this turn of the reactor; see `send`.
+
+        To wake who waits for a reply takes longer than to send one: so a crowd is woken once, and not by each.
+        """
+        self._posted.append((octets, destination, told))
+        if len(self._posted) >= MOST_TOGETHER:
+            self._send_posted()
+        elif self._posting is None and not self._reads:
+            self._posting = self._timer.callLater(0, self._send_posted)
+
+    def _send_posted(self) -> None:
+        posting, self._posting = self._posting, None
+        if posting is not None and posting.active():
+            posting.cancel()
+        posted, self._posted = self._posted, []
+        for octets, destination, told in posted:
+            try:
+                self.send(octets, destination)
+            except OSError as problem:
+                told(problem)
+            else:
+                told(None)
+
     def send(self, octets: bytes, destination: Destination) -> None:
-        """Send one datagram; raises OSError when the network does not take it.
+        """Send one datagram at once; raises OSError when the network does not take it.
 
         A client without an address of its own yet (`Destination.hwaddr`) is reached by a frame to its link address;
         where there can be none (see `Link.deliver`), by broadcast, which RFC 2131 §4.1 allows and every client takes.
         """
         if destination.hwaddr is None:
-            address = inet_ntoa(destination.address.packed)
+            address = _text(int(destination.address))
         elif self._link is not None and self._link.deliver(octets, destination, self.number):
             return
         else:
@@ -223,7 +251,7 @@ class UdpPort(_Port):
         if control is None:
             if len(self._controls) >= _MOST_KNOWN:
                 self._controls.clear()
-            control = self._controls[source] = _pinned(destination.source, 0 if interface is None else interface.index)
+            control = self._controls[source] = pinned(destination.source, 0 if interface is None else interface.index)
         self._socket.sendmsg((octets,), control, 0, (address, destination.port))
 
     def _place(self, told: bytes) -> _Place | None:
@@ -247,99 +275,7 @@ class UdpPort(_Port):
         return place
 
 
-@dataclass(slots=True)
-class Path:
-    """The way to one peer, made once for all datagrams that take it, and what is learned about it meanwhile."""
-
-    peer: Peer
-    """Where they go."""
-
-    source: IPv4Address = ANYWHERE
-    """The address of ours that they come from; 0.0.0.0 leaves it to the system."""
-
-    control: Control = field(init=False, repr=False, compare=False)
-    """What the kernel is told with each."""
-
-    too_long: int = field(init=False, repr=False, compare=False, default=_LARGEST_SEND // 2)
-    """Octets from which on datagrams are not cut out of one send on this way, as far as that is known."""
-
-    def __post_init__(self) -> None:
-        self.control = [] if self.source == ANYWHERE else _pinned(self.source, 0)
-
-
-class DataPort(_Port):
-    """One port for any number of exchanges, each with a peer of its own."""
-
-    def __init__(self, reactor: IReactorFDSet, opened: socket.socket) -> None:
-        super().__init__(reactor, opened)
-        opened.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 0)
-        self._received: Callable[[bytes, Peer], None] = _nobody
-        self._sendmsg = opened.sendmsg
-
-    def start(self, received: Callable[[bytes, Peer], None]) -> None:
-        """Read from now on; `received` is called with each datagram (its first `LARGEST_REPLY` octets) and its sender.
-
-        What it raises is logged by the reactor, and the port reads on.
-        """
-        self._received = received
-        self._read_on()
-
-    def doRead(self) -> None:
-        """Take what has arrived, up to `MOST_IN_A_TURN` datagrams."""
-        recvfrom, received = self._socket.recvfrom, self._received
-        for _ in range(MOST_IN_A_TURN):
-            if not self._is_reading:
-                return
-            try:
-                octets, peer = recvfrom(LARGEST_REPLY)
-            except BlockingIOError:
-                return
-            except OSError as problem:
-                self._failed(problem)
-                return
-            received(octets, peer)
-
-    def send(self, datagrams: Sequence[bytes], path: Path) -> None:
-        """Send datagrams, in order.
-
-        What finds no room in the socket is lost, as on any other part of the way.
-
-        :raises OSError: when the network does not take them at all: no route, forbidden, no such address of ours.
-        """
-        try:
-            if len(datagrams) == 1:
-                self._sendmsg(datagrams, path.control, 0, path.peer)
-            elif datagrams and not self._send_segmented(datagrams, path):
-                self._send_each(datagrams, path)
-        except OSError as problem:
-            if problem.errno not in _LOST:
-                raise
-
-    def _send_each(self, datagrams: Sequence[bytes], path: Path) -> None:
-        for octets in datagrams:
-            self._sendmsg([octets], path.control, 0, path.peer)
-
-    def _send_segmented(self, datagrams: Sequence[bytes], path: Path) -> bool:
-        """Hand over many datagrams of one size (the last may be shorter) in one call; whether they were sent."""
-        size = len(datagrams[0])
-        whole = all(len(octets) == size for octets in datagrams[:-1]) and 0 < len(datagrams[-1]) <= size
-        if size >= path.too_long or not whole:
-            return False
-        at_once = min(_MOST_SEGMENTS, _LARGEST_SEND // size)
-        control = [*path.control, (socket.IPPROTO_UDP, _UDP_SEGMENT, _SEGMENT.pack(size))]
-        for at in range(0, len(datagrams), at_once):
-            try:
-                self._sendmsg(datagrams[at : at + at_once], control, 0, path.peer)
-            except OSError as problem:
-                if at or problem.errno not in _NOT_SEGMENTED:
-                    raise
-                self._send_each(datagrams, path)
-                path.too_long = size  # That went well, so it was the cutting that the kernel refused.
-                return True
-        return True
-
-
-def _nobody(*_: object) -> None:
+def nobody(*_: object) -> None:
     """Takes what arrives before anybody does."""
 
 
@@ -347,6 +283,12 @@ def _nobody(*_: object) -> None:
 def _sender(address: str) -> IPv4Address:
     """Relays and clients without an address send most; to read the text itself takes three times as long."""
     return IPv4Address(inet_aton(address))
+
+
+@lru_cache(maxsize=1024)
+def _text(address: int) -> str:
+    """As the socket takes it; most replies go to relays, which are few."""
+    return inet_ntoa(address.to_bytes(4))
 
 
 @lru_cache(maxsize=64)
@@ -358,6 +300,6 @@ def _interface_name(index: int) -> str:
         return f"interface {index}"
 
 
-def _pinned(source: IPv4Address, index: int) -> Control:
+def pinned(source: IPv4Address, index: int) -> Control:
     """Send from `source`, by the interface with the number `index`, or by any when it is 0."""
-    return [(socket.IPPROTO_IP, _IP_PKTINFO, _PKTINFO.pack(index, source.packed, bytes(4)))]
+    return [(socket.IPPROTO_IP, IP_PKTINFO, _PKTINFO.pack(index, source.packed, bytes(4)))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from ipaddress import IPv4Address
 
 from hypothesis import given
@@ -92,7 +91,7 @@ class LoopsTests(SynchronousTestCase):
     def test_bounded(self) -> None:
         """Of many machines the last, of one machine its last transactions; time may go back."""
         loops = Loops(limit=2)
-        machines = [replace(self.rom, hwaddr=HardwareAddress(bytes((2, number)))) for number in range(3)]
+        machines = [self.rom._replace(hwaddr=HardwareAddress(bytes((2, number)))) for number in range(3)]
         for at in range(2):
             for machine in machines[:2]:
                 self.assertIsNone(loops.offered(machine, "a", at, float(at)))

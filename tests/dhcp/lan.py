@@ -229,7 +229,9 @@ class Wire:
         """A server with these leases."""
         report = self.report
         server = AddressServer(self.site, self.network, leases, self.memory, report, self.prober)
-        answering = Answering(server.answer, lambda known: by_proxy(known, self.site.proxy_port), server.query)
+        answering = Answering(
+            server.answer, lambda known: by_proxy(known, self.site.proxy_port), server.query, server.once_more
+        )
         reception = Reception(self.site, self.network, self.policy, answering, report, self.clock)
         reception.own(OWN)
         return reception
@@ -247,10 +249,11 @@ class Wire:
         [link] = self.network.links
         return link
 
-    def send(self, octets: bytes, destination: Destination) -> None:
-        """See `pixelboot.dhcp.reception.Sender.send`."""
+    def post(self, octets: bytes, destination: Destination, told: Callable[[OSError | None], None]) -> None:
+        """See `pixelboot.dhcp.reception.Sender.post`."""
         self.octets.append(octets)
         self.sent.append((wire.decode(octets), destination))
+        told(None)
 
     def arrive(self, datagram: Message | bytes, local: IPv4Address = SERVER, come: Arrival | None = None) -> None:
         """A datagram reaches the server at its address `local`, or as `come` says."""

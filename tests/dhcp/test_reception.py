@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,9 +51,9 @@ class FailingPolicy:
 class NoNetwork:
     """What the system says when the cable is out."""
 
-    def send(self, octets: bytes, destination: Destination) -> None:
-        """See `pixelboot.dhcp.reception.Sender.send`."""
-        raise OSError(101, "Network is unreachable\nreally")
+    def post(self, octets: bytes, destination: Destination, told: Callable[[OSError | None], None]) -> None:
+        """See `pixelboot.dhcp.reception.Sender.post`."""
+        told(OSError(101, "Network is unreachable\nreally"))
 
 
 class Seen:

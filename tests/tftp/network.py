@@ -16,7 +16,8 @@ from pixelboot.outcome import Outcome
 from pixelboot.tftp import wire
 from pixelboot.tftp.protocol import TftpProtocol
 from pixelboot.tftp.settings import TftpSettings
-from pixelboot.udp.port import Path, Peer
+from pixelboot.udp.data_port import Path
+from pixelboot.udp.port import Peer
 from tests.tftp.peer import Client, Fate, Held, perfect
 
 SERVER = IPv4Address("10.77.0.1")

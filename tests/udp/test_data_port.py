@@ -13,7 +13,8 @@ from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from pixelboot.udp.port import LARGEST_REPLY, DataPort, Path, Peer, open_socket
+from pixelboot.udp.data_port import LARGEST_REPLY, DataPort, Path
+from pixelboot.udp.port import Peer, open_socket
 
 reactor = cast("Any", _reactor)
 

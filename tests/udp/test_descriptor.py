@@ -56,10 +56,3 @@ class DescriptorTests(SynchronousTestCase):
         self.descriptor.stop()
         self.descriptor.connectionLost(Failure(ConnectionLost()))
         self.assertEqual(self.readers.reading, [])
-
-    def test_abstract(self) -> None:
-        """What it reads is said by who derives from it."""
-        ours, _ = pair = socket.socketpair()
-        for each in pair:
-            self.addCleanup(each.close)
-        self.assertRaises(NotImplementedError, Descriptor(cast("Any", self.readers), ours).doRead)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import NamedTuple
@@ -31,6 +32,9 @@ MINIMUM_SIZE = 300
 
 INFINIBAND = 32
 """The link type whose addresses do not fit into ``chaddr`` (RFC 4390)."""
+
+XID_AT, YIADDR_AT, CHADDR_AT, OPTIONS_AT = 4, 16, 28, 240
+"""Where these fields, and the options, begin in a datagram."""
 
 _HEADER = struct.Struct("!BBBBIHHIIII16s64s128s4s")
 _NOWHERE = IPv4Address(0)
@@ -192,11 +196,17 @@ def decode(octets: bytes) -> Message:
         IPv4Address(ci) if ci else _NOWHERE,
         IPv4Address(yi) if yi else _NOWHERE,
         IPv4Address(si) if si else _NOWHERE,
-        IPv4Address(gi) if gi else _NOWHERE,
-        sname.partition(b"\0")[0],
-        file.partition(b"\0")[0],
+        _relay(gi) if gi else _NOWHERE,
+        sname.partition(b"\0")[0] if sname[:1] != b"\0" else b"",
+        file.partition(b"\0")[0] if file[:1] != b"\0" else b"",
         options,
     )
+
+
+@lru_cache(maxsize=256)
+def _relay(giaddr: int) -> IPv4Address:
+    """There are few relays, and many machines behind each."""
+    return IPv4Address(giaddr)
 
 
 def encode(message: Message) -> bytes:

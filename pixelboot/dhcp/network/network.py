@@ -37,6 +37,7 @@ class Network:
         self._settings = settings
         self._hosts = Hosts(hosts)
         self._classes = Classes(settings.classes)
+        self._all_alike = not hosts and not settings.classes
         self._kept = frozenset(host.address for host in hosts if host.address is not None)
         self._groups = subnets(settings)
         self._nowhere = nowhere()
@@ -90,6 +91,16 @@ class Network:
         if fixed is None or place.subnet_of(fixed) is None:
             return Scope(place, host, classes, _identity(place.identity, request, machine), None, refusal)
         return Scope(place, host, classes, known.identity, fixed, refusal)
+
+    def is_alike(self, scope: Scope, request: Message, machine: Machine, relay: RelayInformation | None) -> bool:
+        """Whether `scope` is that of this request, too, but for the identity.
+
+        It is that of a machine that the settings do not name, which says the same of its kind, and is in the same
+        place.
+        """
+        if self._all_alike:
+            return True
+        return self._hosts.find(request, machine, relay) is None and self._classes.of(request, machine) == scope.classes
 
     def _place(self, request: Message, relay: RelayInformation | None, arrival: Arrival) -> Link | str:
         """The link that a request is from: as a relay says, as the client says, by the relay, or by the interface."""

@@ -254,14 +254,19 @@ def _given(exchange: Exchange, rules: Rules, wish: Wish, lease: Lease) -> Answer
 
 
 def _offered(exchange: Exchange, rules: Rules, lease: Lease) -> Answer:
-    agreed = _terms(exchange, lease)
-    if lease.state is _BOUND:
-        # It will be told what is left if it takes it now, and is not told more before.
-        now = exchange.arrival.now
-        if 0 <= now - lease.renewed_at < rules.reuse * (lease.expires_at - lease.renewed_at):
-            agreed = agreed.until(lease.expires_at, now)
+    agreed = on_offer(_terms(exchange, lease), lease, exchange.arrival.now, rules.reuse)
     reply = compose.grant(exchange, agreed, _OFFER, lease.address, rules.manner)
     return answered(exchange, reply, Offered(exchange.machine, lease, exchange.assignment))
+
+
+def on_offer(agreed: Terms, lease: Lease, now: float, reuse: float) -> Terms:
+    """What is offered with a lease.
+
+    Of one that it has already, a machine is told what is left if it gets no more by taking it now (see `Rules.reuse`).
+    """
+    if lease.state is _BOUND and 0 <= now - lease.renewed_at < reuse * (lease.expires_at - lease.renewed_at):
+        return agreed.until(lease.expires_at, now)
+    return agreed
 
 
 def _bound(exchange: Exchange, rules: Rules, wish: Bind | Renew | Offer, lease: Lease) -> Answer:

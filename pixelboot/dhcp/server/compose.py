@@ -134,9 +134,8 @@ def grant(
         if usual is not None:
             return usual
     options = Options(exchange, kind, given.needful)
-    whole = INFINITE if seconds == math.inf else int(seconds)
-    if not options.put(_times(whole, parameters.renewal, parameters.rebinding)):
-        options.add(Option.LEASE_TIME, whole.to_bytes(4))  # A client reckons T1 and T2 itself.
+    if not options.put(times(agreed)):
+        options.add(Option.LEASE_TIME, _whole(seconds).to_bytes(4))  # A client reckons T1 and T2 itself.
     if at_once:
         options.put(_AT_ONCE)
     _add_parameters(exchange, given, options, manner)
@@ -214,9 +213,19 @@ def _add_boot(exchange: Exchange, options: Options, manner: Manner) -> None:
     add_boot_server(exchange, options)
 
 
+def times(agreed: Terms) -> Ready:
+    """Options 51, 58 and 59 of a reply that grants this."""
+    parameters, seconds = agreed
+    return _times(_whole(seconds), parameters.renewal, parameters.rebinding)
+
+
+def _whole(seconds: float) -> int:
+    return INFINITE if seconds == math.inf else int(seconds)
+
+
 @lru_cache(maxsize=_REMEMBERED)
 def _times(seconds: int, renewal: float, rebinding: float) -> Ready:
-    """Options 51, 58 and 59; the latter two where there is a time for each before the end."""
+    """See `times`: 58 and 59 where there is a time for each before the end."""
     values = {int(Option.LEASE_TIME): max(seconds, 0).to_bytes(4)}
     first, second = int(seconds * renewal), int(seconds * rebinding)
     if seconds != INFINITE and first < second < seconds:
@@ -248,8 +257,8 @@ def _prepared(parameters: Parameters, wanted: bytes | None) -> _Given:
     values = dict(_chosen(parameters, wanted))
     needful = sum(encoded_size(values[code]) for code in _NEEDFUL if code in values)
     options = ready(values)
-    times = _times(int(parameters.lease_time), parameters.renewal, parameters.rebinding)
-    return _Given(parameters, needful, options, {**HEAD, **times.values, **options.values}, times.size + options.size)
+    usual = times(Terms(parameters, parameters.lease_time))
+    return _Given(parameters, needful, options, {**HEAD, **usual.values, **options.values}, usual.size + options.size)
 
 
 def _chosen(parameters: Parameters, wanted: bytes | None) -> Iterator[tuple[int, bytes]]:

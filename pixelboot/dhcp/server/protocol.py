@@ -7,7 +7,6 @@ asks again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import lru_cache
 from ipaddress import IPv4Address
 
@@ -38,6 +37,7 @@ from pixelboot.dhcp.server.compose import Manner, terms
 from pixelboot.dhcp.server.leasequery import LeaseQuery
 from pixelboot.dhcp.server.outcomes import InUse, Passed, StillUsed
 from pixelboot.dhcp.server.probe import REST, Probe, Prober
+from pixelboot.dhcp.server.routine import Case
 from pixelboot.dhcp.settings.dhcp import DhcpSettings
 from pixelboot.leases.lease import Claim, Lease, Refusal, State
 from pixelboot.leases.seam import LeaseStore, StoreFailed
@@ -57,6 +57,7 @@ _BY_HWADDR = "hw:"
 
 _HOST_NAME = int(Option.HOST_NAME)
 _CLIENT_IDENTIFIER = int(Option.CLIENT_IDENTIFIER)
+_REQUESTED_ADDRESS = int(Option.REQUESTED_ADDRESS)
 
 
 class AddressServer:
@@ -110,11 +111,45 @@ class AddressServer:
             return Answer(NotStored(exchange.machine, str(problem)))
         return self._answered(exchange, wish, result)
 
+    async def once_more(self, exchange: Exchange, case: Case, crowded: bool = False) -> Answer:
+        """What is answered to one more exchange of a case: what `answer` would answer, in less time."""
+        requested, now = exchange.request.address(_REQUESTED_ADDRESS), exchange.arrival.now
+        wish: Offer | Bind
+        try:
+            if case.offers:
+                if not case.forms or crowded or self._probe.can(exchange):
+                    return await self._learnt(exchange, case, crowded)
+                wish = Offer(requested)
+                result = await self._store.offer(_claim(exchange), requested, now, self._offer_time)
+            else:
+                form = None if requested is None else case.form(requested)
+                if requested is None or form is None:
+                    return await self._learnt(exchange, case, crowded)
+                wish = Bind(requested, form.terms)
+                reuse = self._rules.reuse
+                result = await self._store.bind(_claim(exchange), requested, form.terms.seconds, now, reuse)
+        except StoreFailed as problem:
+            return Answer(NotStored(exchange.machine, str(problem)))
+        answer = case.answer(exchange, result, self._rules.reuse)
+        if answer is None:
+            return self._answered(exchange, wish, result)
+        self._note(exchange, answer)
+        return answer
+
+    async def _learnt(self, exchange: Exchange, case: Case, crowded: bool) -> Answer:
+        answer = await self.answer(exchange, crowded)
+        case.learn(exchange, answer)
+        return answer
+
     def _answered(self, exchange: Exchange, wish: Wish, result: Result) -> Answer:
         answer = decide.answer(exchange, self._rules, wish, result)
+        self._note(exchange, answer)
+        return answer
+
+    def _note(self, exchange: Exchange, answer: Answer) -> None:
+        """Let others know who has which address."""
         if isinstance(answer.outcome, Bound) and exchange.machine.hwaddr is not None:
             self._memory.met(answer.outcome.lease.address, exchange.machine.hwaddr)
-        return answer
 
     async def _offer(self, exchange: Exchange, wish: Offer) -> Lease | Refusal:
         """An address for who looks for one, and for good if it takes whatever it gets (RFC 4039)."""
@@ -187,7 +222,7 @@ class AddressServer:
         if kind == "circuit":
             relay = (relay or RelayInformation())._replace(circuit_id=octets)
         elif kind == "uuid":
-            machine = replace(machine, uuid=octets)
+            machine = machine._replace(uuid=octets)
         elif kind == "id":
             request = request._replace(options={**request.options, _CLIENT_IDENTIFIER: octets})
         more = self._network.scope(request, machine, relay, exchange.arrival)

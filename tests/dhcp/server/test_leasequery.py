@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
@@ -108,8 +109,8 @@ class LeaseQueries(SynchronousTestCase):
         """Said of the relay: no machine has asked."""
 
         class NoNetwork:
-            def send(self, octets: bytes, destination: object) -> None:
-                raise OSError(101, "Network is unreachable")
+            def post(self, octets: bytes, destination: object, told: Callable[[OSError | None], None]) -> None:
+                told(OSError(101, "Network is unreachable"))
 
         self.lan.reception.received(wire.encode(query(ciaddr=address(100))), self.come(), NoNetwork())
         outcome = self.lan.outcomes[-1]
