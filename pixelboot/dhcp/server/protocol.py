@@ -117,27 +117,26 @@ class AddressServer:
         wish: Offer | Bind
         try:
             if case.offers:
-                if not case.forms or crowded or self._probe.can(exchange):
-                    return await self._learnt(exchange, case, crowded)
+                if crowded or self._probe.can(exchange):
+                    return await self.answer(exchange, crowded)
                 wish = Offer(requested)
                 result = await self._store.offer(_claim(exchange), requested, now, self._offer_time)
             else:
                 form = None if requested is None else case.form(requested)
                 if requested is None or form is None:
-                    return await self._learnt(exchange, case, crowded)
+                    answer = await self.answer(exchange, crowded)
+                    case.learn(exchange, answer)
+                    return answer
                 wish = Bind(requested, form.terms)
                 reuse = self._rules.reuse
                 result = await self._store.bind(_claim(exchange), requested, form.terms.seconds, now, reuse)
         except StoreFailed as problem:
             return Answer(NotStored(exchange.machine, str(problem)))
-        answer = case.answer(exchange, result, self._rules.reuse)
-        if answer is None:
-            return self._answered(exchange, wish, result)
-        self._note(exchange, answer)
-        return answer
-
-    async def _learnt(self, exchange: Exchange, case: Case, crowded: bool) -> Answer:
-        answer = await self.answer(exchange, crowded)
+        filled = case.answer(exchange, result, self._rules.reuse)
+        if filled is not None:
+            self._note(exchange, filled)
+            return filled
+        answer = self._answered(exchange, wish, result)
         case.learn(exchange, answer)
         return answer
 

@@ -237,14 +237,16 @@ class Cases:
         link address.  iPXE is not of these: every machine has a URL of its own.
         """
         request, scope, relay = exchange.request, exchange.scope, exchange.relay
-        kind = request.options.get(_MESSAGE_TYPE)
-        asks = kind == _DISCOVER or (
+        kind, outcome = request.options.get(_MESSAGE_TYPE), answer.outcome
+        found = kind == _DISCOVER and isinstance(outcome, Offered)  # and not more at once (RFC 4039)
+        taken = (
             kind == _REQUEST
+            and isinstance(outcome, Bound)
             and len(request.options.get(_REQUESTED_ADDRESS, b"")) == 4
             and request.options.get(_SERVER_IDENTIFIER) == exchange.here.packed
         )
         if (
-            not asks
+            not (found or taken)
             or int(request.ciaddr)
             or exchange.machine.firmware is _IPXE
             or exchange.machine.hwaddr is None

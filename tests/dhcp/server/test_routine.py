@@ -101,6 +101,7 @@ class Step(NamedTuple):
     circuit: bytes
     lease_time: int | None
     size: bytes
+    at_once: bool
     wanted: IPv4Address | None
 
 
@@ -118,6 +119,7 @@ STEPS = st.builds(
     st.sampled_from((b"", b"\x01\x01a", b"\x01\x01b", b"\x01\x03abc", b"\x05\x04\xcb\x00\x71\x00", b"\x01\x09")),
     st.sampled_from((None, None, 60, 0xFFFFFFFF)),
     st.sampled_from((b"", b"\x02\x40", b"\x05\xdc")),
+    st.sampled_from((False, False, True)),
     st.sampled_from((None, None, address(105), address(250))),
 )
 
@@ -135,6 +137,8 @@ def said(step: Step, offered: IPv4Address | None) -> Message:
     }
     options: dict[int, bytes] = dict(step.system)
     options |= {code: value for code, value in optional.items() if value}
+    if step.at_once:
+        options[Option.RAPID_COMMIT] = b""
     fields: dict[str, Any] = {"flags": step.flags}
     if step.relayed:
         fields["giaddr"] = RELAY
@@ -150,7 +154,7 @@ class RoutineTests(SynchronousTestCase):
     def both(self, steps: list[Step], **more: Any) -> None:
         """Let two servers hear the same, one of which forgets between any two requests."""
         subnets = (replace(SUBNET, pool=("10.77.0.100-10.77.0.106",)), FAR, BESIDE)
-        servers = [kind(*subnets, reuse=0.25, **more) for kind in (Lan, Forgetful)]
+        servers = [kind(*subnets, reuse=0.25, rapid_commit=True, **more) for kind in (Lan, Forgetful)]
         offered: dict[int, IPv4Address] = {}
         for step in steps:
             message = said(step, offered.get(step.host))
@@ -199,6 +203,19 @@ class RoutineTests(SynchronousTestCase):
             lan.bound(host)
         self.assertEqual((lan.filled, lan.offered(5)), (2, address(77)))
         self.assertEqual(lan.filled, 2)
+
+    def test_in_a_network_beside(self) -> None:
+        """Each of the subnets of a link has a form of its own, and who would take an address of neither gets none."""
+        lan = Seen(FAR, replace(BESIDE, pool=("203.0.113.10-203.0.113.20",)))
+        wanted = [IPv4Address("203.0.113.12"), IPv4Address("203.0.113.13"), IPv4Address("198.51.100.100")]
+        masks = []
+        for host, each in enumerate(wanted, 1):
+            lan.bound(host, each, giaddr=RELAY)
+            masks.append(lan.sent[-1][0].options.get(Option.ROUTER))
+        beside = IPv4Address("203.0.113.1").packed
+        self.assertEqual((masks, lan.filled), ([beside, beside, None], 2))
+        reply, _ = lan.ask(select(4, address(1), giaddr=RELAY))
+        self.assertIs(reply.message_type, MessageType.NAK)
 
     def test_a_new_address_of_ours(self) -> None:
         """What was kept is forgotten when our addresses change."""
