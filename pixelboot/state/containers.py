@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Self
@@ -22,7 +23,7 @@ FILE_NAME = "containers.sqlite"
 """Its name in the state folder."""
 
 CONTAINERS = Kind(
-    SCHEMA / "containers",
+    os.path.join(SCHEMA, "containers"),
     0x50584243,
     ": put back a copy, or move it away together with its -wal to start without settings of containers",
 )

@@ -11,9 +11,7 @@ import os
 import sqlite3
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pixelboot.state.lock import StateUnusable
 
@@ -23,15 +21,14 @@ LOCK_PATIENCE = 10.0
 LOG_LIMIT = 16 << 20
 """Octets of the write-ahead log that SQLite keeps when it begins it anew; only what is beyond is cut off."""
 
-SCHEMA = Path(__file__).parent / "schema"
+SCHEMA = os.path.join(os.path.dirname(__file__), "schema")
 """A folder for each kind of file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """What a file of ours is for."""
 
-    schema: Path
+    schema: str
     """The folder with its schema: 001-….sql makes version 1 of nothing, 002-….sql version 2 of 1, and so on."""
 
     application_id: int
@@ -108,7 +105,7 @@ def _prepare(connection: sqlite3.Connection, path: str, kind: Kind, examine: boo
     version, application = pragma("user_version"), pragma("application_id")
     if (tables or version) and application != kind.application_id:
         raise DatabaseForeign(f"{path} is a database of another program")
-    steps = sorted(kind.schema.glob("*.sql"))
+    steps = sorted(name for name in os.listdir(kind.schema) if name.endswith(".sql"))
     if version > len(steps):
         raise DatabaseForeign(
             f"{path} was written by a newer pixelboot (version {version} of its schema, this one knows {len(steps)})"
@@ -120,9 +117,10 @@ def _prepare(connection: sqlite3.Connection, path: str, kind: Kind, examine: boo
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA journal_size_limit = {LOG_LIMIT}")
     for number, step in enumerate(steps[version:], version + 1):
+        with open(os.path.join(kind.schema, step), encoding="utf-8") as file:
+            made = file.read()
         connection.executescript(
-            f"BEGIN;\nPRAGMA application_id = {kind.application_id};\n{step.read_text('utf-8')}\n"
-            f"PRAGMA user_version = {number};\nCOMMIT;"
+            f"BEGIN;\nPRAGMA application_id = {kind.application_id};\n{made}\nPRAGMA user_version = {number};\nCOMMIT;"
         )
 
 

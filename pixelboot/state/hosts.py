@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
@@ -17,7 +18,7 @@ FILE_NAME = "hosts.sqlite"
 """Its name in the state folder."""
 
 HOSTS = Kind(
-    SCHEMA / "hosts",
+    os.path.join(SCHEMA, "hosts"),
     0x50584248,
     ": put back a copy, or move it away together with its -wal to start with nothing chosen for any machine",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -40,8 +41,8 @@ def dhcp_service(
 ) -> DhcpService:
     """DHCP on its interfaces, with every port bound that can be.
 
-    `opened` is called when the leases are read, `failed` when they cannot be.  Raises `Malformed`, mostly
-    `ConfigError`; nothing is left open then.
+    `opened` is called when the leases are read, before the garbage collector looks at them, `failed` when they cannot
+    be.  Raises `Malformed`, mostly `ConfigError`; nothing is left open then.
     """
     settings = site.dhcp
     network = Network(settings, site.host)
@@ -49,8 +50,15 @@ def dhcp_service(
 
     async def open_leases() -> SqliteLeases:
         path = os.path.join(site.state, "leases.sqlite")
-        leases = await SqliteLeases.open(reactor, path, report, ceilings, time.monotonic)
-        opened()
+        # Leases make no cycles; to look for some among 100,000 takes 50 ms, again and again while they are read.
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            leases = await SqliteLeases.open(reactor, path, report, ceilings, time.monotonic)
+            opened()
+        finally:
+            if collecting:
+                gc.enable()
         return leases
 
     decides = policy(network)

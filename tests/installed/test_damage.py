@@ -13,9 +13,9 @@ from pathlib import Path
 from pixelboot.leases.lease import Lease, Pool, State
 from pixelboot.leases.seam import StoreFailed
 from pixelboot.state.leases.database import Database
+from pixelboot.state.leases.loading import row_of
 from pixelboot.state.leases.outcomes import StoreLost, StoreMended, StoreRecovered, StoreUnsaved
 from pixelboot.state.leases.sqlite import SqliteLeases
-from pixelboot.state.leases.wire import row_of
 from tests.leases.suite import HOUR, LAN, NOW, awaited, claim
 from tests.state.leases.store import StoreCase
 

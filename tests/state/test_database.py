@@ -20,7 +20,7 @@ class DatabaseTests(SynchronousTestCase):
         folder = Path(self.mktemp())
         folder.mkdir()
         (folder / "001-thing.sql").write_text("CREATE TABLE thing (name TEXT);")
-        self.kind = Kind(folder, 7, ": go and fetch the copy")
+        self.kind = Kind(str(folder), 7, ": go and fetch the copy")
         self.path = str(folder / "things.sqlite")
 
     def filled(self) -> bytes:
@@ -54,7 +54,7 @@ class DatabaseTests(SynchronousTestCase):
 
     def test_schema(self) -> None:
         """The steps are numbered without a gap, and every column says what it is."""
-        for folder in sorted(SCHEMA.iterdir()):
+        for folder in sorted(Path(SCHEMA).iterdir()):
             steps = sorted(folder.glob("*.sql"))
             self.assertEqual([int(step.name[:3]) for step in steps], list(range(1, len(steps) + 1)))
             for step in steps:

@@ -30,7 +30,7 @@ class RowsFileTests(SynchronousTestCase):
             "CREATE TABLE a (id TEXT PRIMARY KEY, n INTEGER CHECK (n < 9)); CREATE TABLE b (id TEXT PRIMARY KEY, n);"
         )
         (self.folder / "schema" / "001-x.sql").write_text(schema, encoding="utf-8")
-        self.kind = Kind(self.folder / "schema", 0x50584258, ": mend it")
+        self.kind = Kind(str(self.folder / "schema"), 0x50584258, ": mend it")
         self.path = str(self.folder / "x.sqlite")
 
     def opened(self) -> RowsFile:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
@@ -120,9 +124,9 @@ class ServiceTests(TestCase):
     def site(self, **dhcp: object) -> Site:
         """A site that serves the loopback, if it is not told otherwise."""
         usual = {"interface": "lo", "port": self.ports[0], "proxy_port": self.ports[1], "subnet": [LOOPBACK]}
-        return read({"dhcp": usual | dhcp})
+        return read({"dhcp": usual | dhcp, "state": self.mktemp()})
 
-    def make(self, site: Site) -> DhcpService:
+    def make(self, site: Site, opened: Callable[[], None] | None = None) -> DhcpService:
         """The service, which was not started; it is stopped in the end."""
 
         async def holds(name: str) -> bool:
@@ -131,7 +135,7 @@ class ServiceTests(TestCase):
         def policy(network: Network) -> BootPolicy:
             return BootPolicy(site.boot, None, False, holds)
 
-        service = dhcp_service(site, self.fail, policy, Memory(), self.outcomes.append, reactor, self.fail)
+        service = dhcp_service(site, self.fail, policy, Memory(), self.outcomes.append, reactor, opened or self.fail)
         self.addCleanup(service.stopService)
         return service
 
@@ -149,6 +153,25 @@ class ServiceTests(TestCase):
             self.assertIs(service.gives_addresses, gives, f"{mode} {subnet}")
             self.assertEqual([port.number for port in service.listening.ports], self.ports)
             service.listening.stop()
+
+    async def test_the_garbage_collector_is_the_programs(self) -> None:
+        """It is off while leases are read, and when they may be put aside for good; and then as it was before."""
+        self.addCleanup(gc.enable)
+        for set_to, on in ((gc.disable, False), (gc.enable, True)):
+            set_to()
+            seen: Deferred[bool] = Deferred()
+
+            def opened(seen: Deferred[bool] = seen) -> None:
+                seen.callback(gc.isenabled())
+
+            site = self.site(mode="server")
+            os.makedirs(site.state)
+            service = self.make(site, opened)
+            service.startService()
+            self.assertFalse(await seen)
+            await deferLater(reactor, 0)
+            self.assertIs(gc.isenabled(), on)
+            await service.stopService()
 
     def test_both_ports_or_none(self) -> None:
         """A port that is taken, the first or the second, is told by its key; the other is given back."""

@@ -81,8 +81,9 @@ def children() -> str:
 
 
 def files() -> int:
-    """How many files this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+    """How many files this process has open, but for /dev/null: Twisted holds that in reserve from its first port on."""
+    folder = "/proc/self/fd"
+    return sum(os.path.realpath(f"{folder}/{name}") != os.devnull for name in os.listdir(folder))
 
 
 class BuildTests(BuildCase):

@@ -32,7 +32,7 @@ from pixelboot.state.database import (
 from pixelboot.state.leases.wire import Row, changes_in
 from pixelboot.state.lock import StateUnusable
 
-LEASES = Kind(SCHEMA / "leases", 0x50584254, "")
+LEASES = Kind(os.path.join(SCHEMA, "leases"), 0x50584254, "")
 """The leases (``PXBT``)."""
 
 CHECKPOINT = 4 << 20
@@ -95,7 +95,7 @@ class Database:
         examined(self._connection, self._path, LEASES)
         self._connection.execute("PRAGMA ignore_check_constraints = OFF")
 
-    def rows(self, at_once: int = 2000) -> Iterator[list[Row]]:
+    def rows(self, at_once: int = 500) -> Iterator[list[Row]]:
         """All rows of the table, `at_once` at a time.  Raises `StateUnusable` for what cannot be read."""
         try:
             cursor = self._connection.execute(_SELECT)

@@ -28,7 +28,6 @@ from contextlib import closing, suppress
 from pixelboot.state.database import DatabaseDamaged, DatabaseLost, set_aside
 from pixelboot.state.leases import wire
 from pixelboot.state.leases.database import Database
-from pixelboot.state.leases.salvage import salvage
 from pixelboot.state.leases.wire import Messages
 from pixelboot.state.lock import StateUnusable
 
@@ -191,6 +190,9 @@ def rebuild(path: str) -> str:
     Whatever happens meanwhile, the next start finds the damaged file, or the new one whole: see `finish`.
     Raises `StateUnusable`.
     """
+    # Almost never needed, and with all that it imports half of what a helper takes to start.
+    from pixelboot.state.leases.salvage import salvage
+
     try:
         with open(path, "rb") as file:
             octets = file.read()

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from pixelboot.leases.lease import State
 from pixelboot.malformed import Malformed
-from pixelboot.state.leases.wire import Row, changes_in, leases_of
+from pixelboot.state.leases.loading import leases_of
+from pixelboot.state.leases.wire import Row, changes_in
 
 PAGE_SIZE = 4096
 """The size of a page, in octets, if the file does not say: SQLite's own choice."""

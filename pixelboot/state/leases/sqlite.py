@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Self
 
@@ -49,18 +48,12 @@ class SqliteLeases(MemoryLeases):
         store = cls(reactor, path, report, ceilings, monotonic)
 
         async def opened() -> Self:
-            # Leases make no cycles; to look for some among 100,000 takes 50 ms, again and again while they are read.
-            collecting = gc.isenabled()
-            gc.disable()
             try:
                 await store._journal.open()
             except CancelledError:
                 # Nothing is left behind: neither the helper nor what it holds.
                 await store.close()
                 raise
-            finally:
-                if collecting:
-                    gc.enable()
             return store
 
         return Deferred.fromCoroutine(opened())

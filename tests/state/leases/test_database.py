@@ -20,7 +20,8 @@ from pixelboot.state.database import SCHEMA, DatabaseLost
 from pixelboot.state.leases import database as leases_database
 from pixelboot.state.leases import wire
 from pixelboot.state.leases.database import LEASES, Database
-from pixelboot.state.leases.wire import Row, row_of
+from pixelboot.state.leases.loading import row_of
+from pixelboot.state.leases.wire import Row
 from pixelboot.state.lock import StateUnusable
 
 
@@ -146,7 +147,7 @@ class DatabaseTests(SynchronousTestCase):
     def test_upgrade(self) -> None:
         """A file of the first version is brought up to date, and holds what it held."""
         with closing(sqlite3.connect(self.path)) as connection:
-            connection.executescript((SCHEMA / "leases" / "001-leases.sql").read_text("utf-8"))
+            connection.executescript(Path(SCHEMA, "leases", "001-leases.sql").read_text("utf-8"))
             connection.executescript(f"PRAGMA user_version = 1; PRAGMA application_id = {LEASES.application_id};")
             connection.execute("INSERT INTO lease VALUES (7, 'hw:1', '02:aa', 'bound', 5.0, 9.0, 'n')")
             connection.commit()

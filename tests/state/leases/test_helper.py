@@ -72,6 +72,16 @@ class HelperTests(SynchronousTestCase):
         self.assertEqual(self.ask(commit(9, (8, None))[:-1])[1:], (0, ""))
         self.assertEqual(self.loaded(), ([b"R", b"T", b"E"], {8: eight}), "and it is folded at the end")
 
+    def test_it_imports_little(self) -> None:
+        """A server waits for it: what is for the server alone, or for a damaged file, is left out."""
+        names = ("twisted", "pixelboot.leases", "pixelboot.state.leases.salvage", "dataclasses", "pathlib")
+        program = f"import sys, pixelboot.state.leases.helper; print([name for name in {names} if name in sys.modules])"
+        # Without site, where an environment may import what it likes.
+        done = subprocess.run(
+            [sys.executable, "-S", "-c", program], capture_output=True, text=True, cwd=ROOT, timeout=30, check=False
+        )
+        self.assertEqual((done.stdout, done.stderr), ("[]\n", ""))
+
     def test_killed(self) -> None:
         """What was answered is in the journal, and is read from there."""
         process = subprocess.Popen(

@@ -18,8 +18,9 @@ from pixelboot.leases.lease import Lease, State
 from pixelboot.state.database import SCHEMA
 from pixelboot.state.leases import wire
 from pixelboot.state.leases.database import Database
+from pixelboot.state.leases.loading import leases_of, row_of
 from pixelboot.state.leases.salvage import salvage
-from pixelboot.state.leases.wire import Row, row_of
+from pixelboot.state.leases.wire import Row
 
 PAGE = 4096
 
@@ -95,7 +96,7 @@ class SalvageTests(SynchronousTestCase):
     def test_the_first_version(self) -> None:
         """Rows of the schema before this one."""
         with closing(sqlite3.connect(self.path)) as connection:
-            connection.executescript((SCHEMA / "leases" / "001-leases.sql").read_text("utf-8"))
+            connection.executescript(Path(SCHEMA, "leases", "001-leases.sql").read_text("utf-8"))
             connection.execute("INSERT INTO lease VALUES (7, 'hw:1', '02:aa', 'bound', 5, 9.5, 'n')")
             connection.commit()
         found = salvage(Path(self.path).read_bytes(), b"")
@@ -133,7 +134,7 @@ class SalvageTests(SynchronousTestCase):
             for _ in range(chance.choice((1, 20, 400))):
                 bad[chance.randrange(len(bad))] = chance.choice((0, 1, 13, 127, 128, 255))
             found = salvage(bytes(bad[: len(good)]), bytes(bad[len(good) :]))
-            wire.leases_of(list(found.rows.values()))
+            leases_of(list(found.rows.values()))
 
     @given(st.binary(max_size=300), st.binary(max_size=100))
     def test_any_octets(self, file: bytes, log: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 from typing import Any
@@ -82,17 +81,6 @@ class DurabilityTests(StoreCase):
             steady[0] += 1.0
             await store.expire(NOW + steady[0] + ahead)
         self.assertEqual(self.reports.seen, [ClockSet(-3600.0)])
-
-    @awaited
-    async def test_the_garbage_collector_is_the_programs(self) -> None:
-        """Opening a store leaves it as it was: on or off, and nothing is kept from it."""
-        self.addCleanup(gc.enable)
-        for set_to, on in ((gc.disable, False), (gc.enable, True)):
-            set_to()
-            frozen = gc.get_freeze_count()
-            store = await self.opened()
-            self.assertEqual((gc.isenabled(), gc.get_freeze_count()), (on, frozen))
-            await store.close()
 
     @awaited
     async def test_nothing_is_promised_before_it_is_on_disk(self) -> None:

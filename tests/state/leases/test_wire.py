@@ -13,7 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.leases.lease import Lease, State
 from pixelboot.malformed import Malformed
 from pixelboot.state.leases import wire
-from pixelboot.state.leases.wire import SIZE_LIMIT, Messages, Row, leases_of, message, row_of
+from pixelboot.state.leases.loading import leases_of, row_of
+from pixelboot.state.leases.wire import SIZE_LIMIT, Messages, message
 
 printable = st.text(st.characters(codec="utf-8", categories=["L", "N", "P", "S"]), max_size=20)
 instants = st.floats(allow_nan=False)
@@ -106,34 +107,3 @@ class BatchTests(SynchronousTestCase):
         except Malformed:
             return
         self.assertTrue(all(0 <= number < 2**32 for number, _ in changes))
-
-
-class RowTests(SynchronousTestCase):
-    """`leases_of`."""
-
-    def test_no_leases(self) -> None:
-        """A row of another shape is no lease, wherever it stands."""
-        good = row_of(Lease(IPv4Address(7), "hw:1", "", State.BOUND, 0.0, 1.0))
-        self.assertEqual(leases_of([good])[7].address, IPv4Address("0.0.0.7"))
-        self.assertEqual(leases_of([]), {})
-        bad: list[Row] = [(), (7,), (*good, 1)]
-        for place, value in (
-            (0, -1),
-            (0, 2**32),
-            (0, None),
-            (1, 5),
-            (1, ""),
-            (1, "a\nb"),
-            (4, None),
-            (5, 3),
-            (8, "x"),
-            (2, None),
-            (2, "\0"),
-            (3, "lost"),
-            (6, b"x"),
-            (6, "\u202e"),
-        ):
-            bad.append((*good[:place], value, *good[place + 1 :]))
-        for row in bad:
-            with self.assertRaises(Malformed, msg=str(row)):
-                leases_of([good, row, good])
