@@ -74,6 +74,9 @@ _KEA_COLUMNS = (
 _KEA_FOLDERS = {"KEA_LOCKFILE_DIR": "none", "KEA_PIDFILE_DIR": tempfile.gettempdir()}
 """Kea would look for folders that only its package makes."""
 
+_PYTHON = {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": ""}
+"""The checkout, compiled as an installed package is: not anew at every start."""
+
 _ISC_LEASE = """\
 lease {address} {{
   starts epoch {start};
@@ -161,7 +164,7 @@ def _hold_isc(folder: Path, count: int) -> None:
 
 
 PIXELBOOT, KEA, DNSMASQ, ISC = (
-    Server("pixelboot", _pixelboot, None, lambda: {"PYTHONPATH": str(CHECKOUT)}),
+    Server("pixelboot", _pixelboot, None, lambda: _PYTHON),
     Server("Kea", _kea, _hold_kea, lambda: {**peers.libraries(), **_KEA_FOLDERS}),
     Server("dnsmasq", _dnsmasq, _hold_dnsmasq, most=10_000),
     Server("ISC dhcpd", _isc, _hold_isc),

@@ -27,7 +27,7 @@ from pixelboot.library.decoding.finding import Finding
 from pixelboot.library.decoding.order import STALE
 from pixelboot.library.decoding.pool import Decoders
 from pixelboot.library.file import FilePayload, open_in_thread
-from pixelboot.library.folder.look import Seen, Stamp, Unreadable, open_picture
+from pixelboot.library.folder.look import Seen, Stamp, Unreadable, holds_pictures, open_picture
 from pixelboot.library.offer.entry import Entries, Entry
 from pixelboot.library.offer.looks import Looks
 from pixelboot.library.offer.parts import Parts
@@ -72,6 +72,7 @@ class Library(Service):
         settings.  `described` is called once, when all that was there at the start is known by its description.
         `clock` schedules (the reactor, unless it is given); `wall` is the clock that files are stamped by.
         """
+        self._roots = tuple(dict.fromkeys(roots))
         self._cache = Cache(cache, settings.side_limit)
         self._reactor = reactor
         self._report = report
@@ -92,7 +93,7 @@ class Library(Service):
             wall=wall,
         )
         self._looks = Looks(
-            tuple(dict.fromkeys(roots)),
+            self._roots,
             reactor,
             self._entries,
             self,
@@ -206,14 +207,8 @@ class Library(Service):
     def startService(self) -> None:
         """Begin to watch the folders."""
         super().startService()
-        if self._cache.is_new:
-            self._reactor.callWhenRunning(self._warm_up)
         self._parts.start()
         self._looks.start()
-
-    def _warm_up(self) -> None:
-        if self.running:
-            self._decoders.warm_up()
 
     def stopService(self) -> Deferred[None]:
         """End the decoders, tell everybody who waits, and wait for the look that is under way."""
@@ -231,11 +226,17 @@ class Library(Service):
         """
         if not self._prepared:
             await self._thread(self._cache.prepare)
+            if await self._thread(self._has_much_to_read) and self.running:
+                self._decoders.warm_up()
             await self._parts.room.recount()
             self._prepared = True
         if entries is not None and self._sweep_due and self._looks.complete and self._parts.idle:
             self._sweep_due = False
             await self._parts.sweep(lambda: self._swept(entries))
+
+    def _has_much_to_read(self) -> bool:
+        """In a thread: whether there are pictures, and none was ever read."""
+        return self._cache.is_new and any(map(holds_pictures, self._roots))
 
     def _swept(self, entries: Sequence[Entry]) -> Set[str]:
         """In a thread: remove from the cache what belongs to none of these; which pictures do."""

@@ -45,6 +45,8 @@ class Here:
         """Which tasks are not begun."""
         self.problem: str | None = None
         """Why everything fails, if it does."""
+        self.warm = False
+        """Whether a process was started before there was work for it."""
         self.now: Job | None = None
         """What is under way."""
         self._reactor = reactor
@@ -62,7 +64,7 @@ class Here:
         return [job.seen.file_name for job in self._jobs]
 
     def warm_up(self) -> None:
-        pass
+        self.warm = True
 
     def add(self, job: Job) -> None:
         self._jobs.append(job)

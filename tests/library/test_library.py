@@ -162,6 +162,14 @@ class TestLibrary(FolderCase):
             self.assertEqual(self.here.begun, [])
             await again.stopService()
 
+    async def test_a_decoder_is_started_early_where_there_is_much_to_read(self) -> None:
+        """Not for a folder without pictures, nor where an earlier run has read them."""
+        for there, warm in (("notes.txt", False), ("a.rts.png", True), ("b.rts.png", False)):
+            self.put(there, GOOD)
+            await self.restart()
+            await self.settle()
+            self.assertIs(self.here.warm, warm, there)
+
     async def test_many_wait_for_one_decoder(self) -> None:
         self.here.hold(*EVERYTHING)
         self.put("a.rts.png", GOOD)

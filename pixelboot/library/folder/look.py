@@ -204,6 +204,15 @@ def look(root: str, names: Collection[str] | None = None, known: Mapping[str, Se
     return list(found.values())
 
 
+def holds_pictures(root: str) -> bool:
+    """Whether anything in the folder has the name of a picture; not of one that cannot be read."""
+    try:
+        with os.scandir(root) as entries:
+            return any(entry.name.endswith(SUFFIX) for entry in entries)
+    except OSError:
+        return False
+
+
 def open_picture(root: str, file_name: str) -> int:
     """A descriptor of the picture, for reading; `Unreadable` says why there is none."""
     if not file_name.endswith(SUFFIX):
