@@ -219,12 +219,15 @@ class UdpPort(Port):
             posting.cancel()
         posted, self._posted = self._posted, []
         for octets, destination, told in posted:
+            failed: OSError | None = None
             try:
                 self.send(octets, destination)
             except OSError as problem:
-                told(problem)
-            else:
-                told(None)
+                failed = problem
+            except Exception as problem:  # noqa: BLE001 - A mistake of ours, of which no other reply is to suffer.
+                _log.failure("{port}: a reply could not be sent", port=self)
+                failed = OSError(f"{type(problem).__name__}: {problem}")
+            told(failed)
 
     def send(self, octets: bytes, destination: Destination) -> None:
         """Send one datagram at once; raises OSError when the network does not take it.

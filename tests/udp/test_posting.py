@@ -74,6 +74,16 @@ class PostingTests(PortCase):
         self.assertEqual([self.told[0], self.told[2]], ["None", "None"])
         self.assertIn(os.strerror(errno.ENETUNREACH), self.told[1])
 
+    async def test_a_mistake(self) -> None:
+        """What cannot be sent at all is told in full, and the others leave."""
+        self.post(b"1")
+        self.post(b"2", self.to(HERE, HERE)._replace(port=70_000))
+        self.post(b"3")
+        await self.turns(1)
+        self.assertEqual((self.heard(), len(self.told)), ([b"1", b"3"], 3))
+        self.assertIn("OverflowError", self.told[1])
+        self.assertEqual(len(self.flushLoggedErrors(OverflowError)), 1)
+
     def test_stop(self) -> None:
         """What was posted is sent before the port is closed; later nothing is, and that is told."""
         self.post(b"1")
