@@ -197,7 +197,7 @@ class Reception:
         scope: Scope,
         information: RelayInformation | None,
     ) -> None:
-        link = scope.link
+        link, cases = scope.link, self._cases  # of the addresses that we have now, whatever comes while we wait
         here = self._called.get((link, arrival.interface, int(arrival.local), int(request.giaddr)))
         if here is None:
             here = self._call(request, arrival, link)
@@ -207,7 +207,6 @@ class Reception:
         assignment = await self._policy.assign(machine, here)
         exchange = Exchange(request, arrival, machine, server, assignment, scope, information, quirks, here)
         if link.mode == "server" and arrival.port != self._proxy_port:
-            cases = self._cases  # If our addresses change meanwhile, it is not for long.
             answer = await self._answering.server(exchange, self._running > MANY_AT_ONCE)
             cases.keep(exchange, answer)
         else:

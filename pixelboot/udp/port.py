@@ -227,7 +227,10 @@ class UdpPort(Port):
             except Exception as problem:  # noqa: BLE001 - A mistake of ours, of which no other reply is to suffer.
                 _log.failure("{port}: a reply could not be sent", port=self)
                 failed = OSError(f"{type(problem).__name__}: {problem}")
-            told(failed)
+            try:
+                told(failed)
+            except Exception:  # noqa: BLE001 - Nor of one in what is made of that.
+                _log.failure("{port}: what became of a reply could not be told", port=self)
 
     def send(self, octets: bytes, destination: Destination) -> None:
         """Send one datagram at once; raises OSError when the network does not take it.

@@ -84,6 +84,18 @@ class PostingTests(PortCase):
         self.assertIn("OverflowError", self.told[1])
         self.assertEqual(len(self.flushLoggedErrors(OverflowError)), 1)
 
+    async def test_who_is_told_fails(self) -> None:
+        """That is logged, and what was posted behind it is sent and told."""
+
+        def told(problem: OSError | None) -> None:
+            raise ZeroDivisionError
+
+        self.port.post(b"1", self.to(HERE, HERE), told)
+        self.post(b"2")
+        await self.turns(1)
+        self.assertEqual((self.heard(), self.told), ([b"1", b"2"], ["None"]))
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
     def test_stop(self) -> None:
         """What was posted is sent before the port is closed; later nothing is, and that is told."""
         self.post(b"1")

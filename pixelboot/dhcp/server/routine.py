@@ -35,6 +35,9 @@ from pixelboot.leases.lease import Lease, Refusal
 _REMEMBERED = 1024
 """How many cases are kept: a site has a few dozen."""
 
+_MOST_OPTIONS = 48
+"""No client sends as many; who does, to fill our memory, is answered each time anew."""
+
 _MESSAGE_TYPE = int(Option.MESSAGE_TYPE)
 _SERVER_IDENTIFIER = int(Option.SERVER_IDENTIFIER)
 _REQUESTED_ADDRESS = int(Option.REQUESTED_ADDRESS)
@@ -247,6 +250,7 @@ class Cases:
         )
         if (
             not (found or taken)
+            or len(request.options) > _MOST_OPTIONS
             or int(request.ciaddr)
             or exchange.machine.firmware is _IPXE
             or exchange.machine.hwaddr is None

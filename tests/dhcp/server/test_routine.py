@@ -25,7 +25,7 @@ from pixelboot.dhcp.settings.dhcp import SubnetSettings
 from pixelboot.dhcp.settings.host import HostSettings
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.leases.seam import LeaseStore
-from tests.dhcp.lan import OWN, SECOND, SERVER, SUBNET, Lan, address, arrival, discover, say, select
+from tests.dhcp.lan import OWN, SECOND, SERVER, SUBNET, Gate, Lan, address, arrival, discover, say, select
 
 RELAY = IPv4Address("198.51.100.1")
 FAR = SubnetSettings(
@@ -84,6 +84,18 @@ class EachItsOwn:
         """See `Policy.assign`."""
         last = machine.hwaddr.octets[-1] if machine.hwaddr is not None else 0
         return Assignment("odd.efi", next_server=SECOND) if last % 2 else Assignment()
+
+
+class Slow:
+    """A policy that has to look first."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+
+    async def assign(self, machine: Machine, server: IPv4Address) -> Assignment:
+        """See `Policy.assign`."""
+        await self.gate()
+        return Assignment("x.efi")
 
 
 class Step(NamedTuple):
@@ -224,6 +236,23 @@ class RoutineTests(SynchronousTestCase):
         lan.reception.own(OWN)
         lan.bound(2)
         self.assertEqual(lan.filled, 0)
+
+    def test_addresses_change_meanwhile(self) -> None:
+        """What was decided by addresses that we have no more, or did not have yet, is kept for nobody."""
+        gate = Gate()
+        lan = Seen(SUBNET, policy=Slow(gate))
+        ours = address(100)
+        lan.arrive(discover(1, PXE))
+        lan.network.own((*OWN, ours))
+        lan.reception.own((*OWN, ours))
+        gate.waiting.pop().callback(None)
+        wish: dict[int, bytes] = {**PXE, Option.REQUESTED_ADDRESS: ours.packed}
+        for host in (2, 3):
+            lan.now += 1000.0
+            before = len(lan.sent)
+            lan.arrive(discover(host, wish))
+            gate.waiting.pop().callback(None)
+            self.assertNotEqual(lan.sent[before][0].yiaddr, ours)
 
     def test_refused_and_unknown(self) -> None:
         """What the store refuses is refused, and an address of no subnet of the link, too."""
