@@ -156,6 +156,14 @@ class InterfacesCase(TestCase):
         assert hwaddr is not None
         return hwaddr
 
+    def packet(self, opened: socket.socket) -> bytes:
+        """The next frame with IPv4: the system sends others of its own, whenever a link has changed."""
+        for _ in range(100):
+            frame = opened.recv(4096)
+            if frame[12:14] == b"\x08\0":
+                return frame
+        raise AssertionError("a hundred frames, and none with IPv4")
+
     def seen(self, opened: socket.socket) -> list[bytes]:
         """The frames that have come so far."""
         opened.setblocking(False)

@@ -28,7 +28,7 @@ class FrameTests(InterfacesCase):
         card, port, frames, others = self.card(client), self.port(), self.frames(client), self.frames(stranger)
         for octets in (bytes(300), b"odd" + bytes(300)):
             port.send(octets, Destination(GIVEN, 68, SERVER, BRIDGE, card))
-            frame = frames.recv(4096)
+            frame = self.packet(frames)
             self.assertEqual((frame[:6], frame[12:14]), (card.octets, b"\x08\0"))
             bridge = interfaces()[BRIDGE].hwaddr
             self.assertEqual(read_datagram(frame), (bridge, SERVER, 67, GIVEN, 68, octets))
@@ -53,7 +53,7 @@ class FrameTests(InterfacesCase):
             denied = self.listen(BRIDGE)
         denied.ports[0].send(b"offer", Destination(GIVEN, 68, SERVER, BRIDGE, card))
         self.assertEqual(listening.recv(100), b"offer")
-        self.assertEqual(frames.recv(4096)[:6], b"\xff" * 6)
+        self.assertEqual(self.packet(frames)[:6], b"\xff" * 6)
         self.assertIsNone(self.successResultOf(denied.prober.in_use(BRIDGE, GIVEN, 5.0)))
         denied.stop()
         self.port().send(bytes(1473), Destination(GIVEN, 68, SERVER, BRIDGE, card))

@@ -174,7 +174,7 @@ class FollowTests(InterfacesCase):
         await self.until(lambda: listening.interfaces[LAN].hwaddr == card)
         frames = self.frames(client)
         listening.ports[0].send(b"offer", Destination(GIVEN, 68, IPv4Address("10.88.0.1"), LAN, self.card(client)))
-        self.assertEqual(read_datagram(frames.recv(4096)).hwaddr, card)
+        self.assertEqual(read_datagram(self.packet(frames)).hwaddr, card)
 
     async def test_no_address_yet(self) -> None:
         """Its ports are taken, and nobody is served before it has one."""
