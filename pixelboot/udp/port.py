@@ -205,7 +205,7 @@ class UdpPort(Port):
     def post(self, octets: bytes, destination: Destination, told: Told) -> None:
         """Send one datagram, together with what else is answered in this turn of the reactor; see `send`.
 
-        To wake who waits for a reply takes longer than to send one: so a crowd is woken once, and not by each.
+        Who waits for several replies is woken once for all of them.
         """
         self._posted.append((octets, destination, told))
         if len(self._posted) >= MOST_TOGETHER:
