@@ -24,6 +24,14 @@ class Payload(Protocol):
     def modified_at(self) -> float | None:
         """When the octets last changed, in seconds since 1970; None of a generated text."""
 
+    @property
+    def origin(self) -> Payload:
+        """What has the octets: the same object for all payloads of the same octets that are open at once.
+
+        What is made of one of them, such as packets, will do for the others.  It can be read while any of them is open,
+        and is not to be closed.  Of a payload that shares with nobody it is that itself.
+        """
+
     async def etag(self) -> str:
         """The strong entity tag (RFC 9110 §8.8.3) with its quotes, made from the octets' SHA-256, or their parts'.
 
@@ -57,6 +65,11 @@ class TextPayload:
         """Length of the UTF-8 text in octets."""
         return len(self._octets)
 
+    @property
+    def origin(self) -> Payload:
+        """See `Payload.origin`."""
+        return self
+
     async def etag(self) -> str:
         """See `Payload.etag`; of a text it is at hand."""
         return strong_etag(hashlib.sha256(self._octets).hexdigest())
@@ -87,6 +100,11 @@ class RopePayload:
         self._digest = digest
         self.size = self._ends[-1] if self._ends else 0
         self.media_type = media_type
+
+    @property
+    def origin(self) -> Payload:
+        """See `Payload.origin`; it is handed out again and again itself."""
+        return self
 
     async def etag(self) -> str:
         """See `Payload.etag`."""

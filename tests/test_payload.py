@@ -43,6 +43,7 @@ class TextPayloadTests(SynchronousTestCase):
     def test_close(self) -> None:
         """Closing twice is allowed."""
         payload = TextPayload("text")
+        self.assertIs(payload.origin, payload)
         payload.close()
         payload.close()
 
@@ -66,5 +67,6 @@ class RopePayloadTests(SynchronousTestCase):
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(rope.etag())), strong_etag("ab" * 32))
         self.assertEqual((rope.media_type, rope.modified_at), ("application/json", None))
         self.assertIsNone(rope.fileno())
+        self.assertIs(rope.origin, rope)
         rope.close()
         self.assertEqual(rope.read(0, 9), b"ab")

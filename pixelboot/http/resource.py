@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address
 from typing import Protocol, get_args
 
 from twisted.internet.task import deferLater
@@ -27,27 +28,19 @@ from twisted.web import server
 from twisted.web.resource import Resource
 
 from pixelboot import __version__
-from pixelboot.boot.hosts import LOCAL, MENU, SHELL, Boot, HostHindered, HostStore, HostTook, TakeFailed, host_key
-from pixelboot.boot.ipxe.menu import assigned_entry
-from pixelboot.boot.ipxe.script import (
-    OWN_UUID,
-    Query,
-    asking_script,
-    boot_script,
-    container_script,
-    local_script,
-    obstacle,
-    shell_script,
-)
+from pixelboot.boot.hosts import LOCAL, MENU, SHELL, Boot, HostStore, HostTook, TakeFailed, host_key
+from pixelboot.boot.ipxe import first
+from pixelboot.boot.ipxe.first import FirstScripts, NotReady
+from pixelboot.boot.ipxe.script import Query
 from pixelboot.boot.seam import ChoiceFailed, Choices
 from pixelboot.container.table import Role
-from pixelboot.http.channel import BootRequest
+from pixelboot.http.channel import BootRequest, address_text
 from pixelboot.http.exchange import RETRY, NotHere, Page, Provide, Shared, named_machine, nothing
 from pixelboot.http.plan import MenuChanged
 from pixelboot.http.shown import Shown
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Unavailable
-from pixelboot.library.tree import Absent, Forbidden
+from pixelboot.library.tree import Absent, Asker, Forbidden
 from pixelboot.malformed import Malformed
 from pixelboot.payload import Payload, TextPayload
 
@@ -57,9 +50,8 @@ PARTS: tuple[str, ...] = get_args(Role)
 SERVED = frozenset({"ready", "decoding"})
 """The states of containers whose parts can be had, now or soon."""
 
-PATIENCE = 5.0
+PATIENCE = first.PATIENCE
 """Seconds that a request waits while the library is still being looked into for the first time."""
-
 
 ChoicesNow = Callable[[], Awaitable[Choices]]
 """Tells what the operator has decided about containers: `pixelboot.boot.seam.ContainerStore.choices`."""
@@ -93,8 +85,8 @@ class Library(Protocol):
 class Tree(Protocol):
     """What HTTP needs of the tree of files; `pixelboot.library.tree.Tree` is one."""
 
-    async def open(self, name: str) -> Payload:
-        """The file of this name; raises `Absent`, `Forbidden`, or OSError when it cannot be had now."""
+    async def open(self, name: str, asker: Asker) -> Payload:
+        """What this name means to who asks; raises `Absent`, `Forbidden`, or OSError when it cannot be had now."""
 
 
 async def undecided() -> Choices:
@@ -134,7 +126,9 @@ class BootRoot(Page):
 
         self.putChild(b"", Page(shared, _index))
         self.putChild(b"healthz", Page(shared, _healthy))
-        assigned = _Assigned(shared, library, choices, hosts)
+        self.scripts = FirstScripts(library, choices, hosts, shared.report)
+        """Writes the first scripts of machines."""
+        assigned = _Assigned(shared, self.scripts, hosts)
         self.putChild(b"boot.ipxe", Page(shared, assigned.first_script))
         self.putChild(b"menu.ipxe", Page(shared, menu))
         self.putChild(b"containers", _Containers(shared, library, listing, assigned))
@@ -145,51 +139,23 @@ class BootRoot(Page):
 class _Assigned:
     """What single machines boot: their first script, and what they come for once."""
 
-    def __init__(self, shared: Shared, library: Library, choices: ChoicesNow, hosts: HostStore | None) -> None:
+    def __init__(self, shared: Shared, scripts: FirstScripts, hosts: HostStore | None) -> None:
         self._shared = shared
-        self._library = library
-        self._choices = choices
+        self._scripts = scripts
         self._hosts = hosts
 
     async def first_script(self, request: BootRequest) -> Payload:
-        """``/boot.ipxe``: what this machine boots, or the menu.
-
-        Where something is said of some machine, one that does not say who it is has to come again and say it.
-        """
+        """``/boot.ipxe``: what this machine boots, or the menu."""
         query, args = Query(named_machine(request), _named_uuid(request)), request.args or {}
         once = args.get(b"boot", [b""])[0].decode("latin-1")
-        if once in (LOCAL, SHELL, MENU) and b"once" in args:
-            # It is given what it comes for even where it has come before, and the answer was lost.
-            await self.take(request, once)
-            return await self._script(Boot(once, "once"), query)
-        if self._hosts is None or not (hosts := await self._hosts.hosts()):
-            return TextPayload(boot_script(query))
-        if b"mac" not in args or (hosts.by_uuid and b"uuid" not in args):
-            return TextPayload(asking_script(Query(query.machine, OWN_UUID)))
-        keys = [str(query.machine)] if query.machine else []
-        return await self._script(hosts.boot([*keys, query.uuid]), query)
-
-    async def _script(self, boot: Boot, query: Query) -> Payload:
-        if boot.what == MENU and not boot.token:
-            script = boot_script(query)
-        elif boot.what in (LOCAL, SHELL, MENU) and boot.token:
-            script = asking_script(query, f"once={boot.token}&boot={boot.what}")
-        elif boot.what in (LOCAL, SHELL):
-            script = local_script(query) if boot.what == LOCAL else shell_script(query)
-        else:
-            script = await self._container_script(boot, query)
-        return TextPayload(script)
-
-    async def _container_script(self, boot: Boot, query: Query) -> str:
-        await self._library.settled(PATIENCE)
-        found, choices = self._library.find(boot.what), await self._choices()
-        if found is not None and found.state == "decoding" and not found.parts:
-            raise NotHere(503, f"the container {boot.what} is still being read", RETRY)
-        entry = assigned_entry(boot.what, found, choices.of(boot.what), obstacle)
-        if not isinstance(entry, str):
-            return container_script(entry, query, boot.token)
-        self._shared.report(HostHindered(str(query.machine or query.uuid), entry))
-        return boot_script(query, f"this machine shall boot {boot.what}, but {entry}")
+        try:
+            if once in (LOCAL, SHELL, MENU) and b"once" in args:
+                # It is given what it comes for even where it has come before, and the answer was lost.
+                await self.take(request, once)
+                return TextPayload(await self._scripts.of(Boot(once, "once"), query))
+            return TextPayload(await self._scripts.first(query, told=b"mac" in args, told_uuid=b"uuid" in args))
+        except NotReady as problem:
+            raise NotHere(503, str(problem), RETRY) from None
 
     async def take(self, request: BootRequest, what: str) -> None:
         """Whoever asks has come for `what`; if that was for once, it is over, which is durable when this returns."""
@@ -293,7 +259,7 @@ class _Loaders(Page):
     def __init__(self, shared: Shared, tree: Tree) -> None:
         async def loader(request: BootRequest) -> Payload:
             try:
-                return await tree.open(b"/".join(request.postpath or []).decode())
+                return await tree.open(b"/".join(request.postpath or []).decode(), _asker(request, shared))
             except (Absent, Forbidden) as error:
                 raise NotHere(404, str(error)) from None
             except OSError as error:
@@ -309,6 +275,16 @@ async def _index(request: BootRequest) -> Payload:
 
 async def _healthy(request: BootRequest) -> Payload:
     return TextPayload("ok\n")
+
+
+def _asker(request: BootRequest, shared: Shared) -> Asker:
+    """Who asks for a file: the machine that has the address, as far as that is known."""
+    address = address_text(request.client).removeprefix("::ffff:")
+    try:
+        machine = shared.machine_at(IPv4Address(address))
+    except ValueError:  # of IPv6, or a client without an address
+        machine = None
+    return Asker(machine, address)
 
 
 def _named_uuid(request: BootRequest) -> str:

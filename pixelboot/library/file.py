@@ -13,7 +13,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from pixelboot.library.folder.look import Stamp
-from pixelboot.payload import strong_etag
+from pixelboot.payload import Payload, strong_etag
 
 Digest = Callable[[int, Stamp], Awaitable[str]]
 """Finds out the SHA-256, in lower-case hex, of the file that a descriptor is of, in the state that a stamp says."""
@@ -38,8 +38,8 @@ class FilePayload:
     ) -> None:
         """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is.
 
-        Where it is a `Digest`, that is asked when somebody asks for the entity tag.  `closed` is called once, when the
-        payload is closed.
+        Where it is a `Digest`, that is asked whenever somebody asks for the entity tag.  `closed` is called once, when
+        the payload is closed.
         """
         status = os.fstat(descriptor)
         self._descriptor = descriptor
@@ -51,11 +51,15 @@ class FilePayload:
         self.media_type = media_type
         self.modified_at: float | None = modified_at
 
+    @property
+    def origin(self) -> Payload:
+        """See `Payload.origin`."""
+        return self
+
     async def etag(self) -> str:
         """See `Payload.etag`; OSError when the digest still had to be made, and the file cannot be read any more."""
-        if not isinstance(self._sha256, str):
-            self._sha256 = await self._sha256(self._descriptor, self._stamp)
-        return strong_etag(self._sha256)
+        known = self._sha256
+        return strong_etag(known if isinstance(known, str) else await known(self._descriptor, self._stamp))
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Payload.read`; OSError (ESTALE) when the file is not what it was."""

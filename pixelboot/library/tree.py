@@ -1,16 +1,21 @@
-"""The tree of files that TFTP and HTTP serve by name: a folder of the operator's, and behind it the system's iPXE."""
+"""The tree of files that TFTP and HTTP serve by name: a folder of the operator's, and behind it the system's iPXE.
+
+A name goes through `pixelboot.library.names.meant` first, which says where to look.  What was found there is remembered
+with the way to it, and while a look at every step of that way finds it as it was, nobody looks for it again.  A file
+that several askers have is open once (`pixelboot.library.sharing.shelf`).
+"""
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
@@ -19,29 +24,35 @@ from twisted.python.failure import Failure
 
 from pixelboot.library.file import FilePayload
 from pixelboot.library.folder.look import Stamp
-from pixelboot.library.names.below import READ, Absent, Forbidden, Outside, components, open_below, refusal, regular
-from pixelboot.library.names.packaged import PACKAGED, remedy
+from pixelboot.library.names.asker import NOBODY, Asker
+from pixelboot.library.names.components import Absent, Forbidden
+from pixelboot.library.names.finder import Finder
+from pixelboot.library.names.folded import SETTLED, Listing, Listings
+from pixelboot.library.names.meant import Names, Parts
+from pixelboot.library.names.packaged import PACKAGED
+from pixelboot.library.names.trail import Step, Trail, stands
+from pixelboot.library.sharing.digests import Digests
+from pixelboot.library.sharing.once import Joined, Once
+from pixelboot.library.sharing.shelf import Opened, Shelf
+from pixelboot.payload import Payload
 
-__all__ = ["Absent", "Forbidden", "Tree", "media_type"]
+__all__ = ["NOBODY", "Absent", "Asker", "Forbidden", "Tree", "media_type"]
 
-K = TypeVar("K")
 T = TypeVar("T")
 
 HOLDS_TIME = 5.0
 """Seconds for which it is remembered whether there is a file."""
 
-REMEMBERED = 1024
-"""How many names, and how many digests, are remembered."""
+REMEMBERED = 4096
+"""How many names, and how many ways, are remembered."""
+
+TRIES = 3
+"""How often a file is looked for that is exchanged every time somebody is told of it."""
 
 READ_AHEAD = 64 << 20
 """Octets of a file that the kernel is asked to have in memory when its sending begins."""
 
-LARGEST_HASHED = 256 << 20
-"""Octets of a file above which its entity tag is made of its `Stamp`: a machine that asks for a disk image waits a few
-seconds for the head of the answer, which is not enough for its SHA-256."""
-
-SETTLED = 1.0
-"""Seconds that a file must have lain still for its digest to be remembered: its times are only so exact."""
+_SHORT = frozenset({errno.EMFILE, errno.ENFILE})
 
 _log = Logger(namespace="pixelboot.library")
 
@@ -59,69 +70,149 @@ def media_type(name: str) -> str:
     return _MEDIA_TYPES.get(name.rpartition(".")[2].lower(), "application/octet-stream")
 
 
-class Tree:
-    """What TFTP and HTTP serve by name.
+class Made(Protocol):
+    """What is served by name and is no file."""
+
+    def knows(self, parts: Parts) -> bool:
+        """Whether there may be something of that name."""
+
+    async def open(self, parts: Parts, asker: Asker) -> Payload:
+        """What has that name; raises `Absent`, or OSError when it cannot be had now."""
+
+
+class _Meant(NamedTuple):
+    """What a name means."""
+
+    parts: Parts
+    candidates: tuple[Parts, ...]
+    """Where to look, where nothing of the root or the asker matters."""
+
+
+class _Way:
+    """What was found in one place, and how."""
+
+    __slots__ = ("opened", "reason", "steps")
+
+    def __init__(self, steps: tuple[Step, ...] | None, opened: Opened | None, reason: str) -> None:
+        self.steps = steps
+        self.opened = opened
+        self.reason = reason
+
+
+class Tree(Service):
+    """What TFTP and HTTP serve by name.  While the service runs, files stay open for some seconds after their use.
 
     Files are looked for, opened and hashed in the reactor's threads.  They are read in the reactor's own, block by
     block: the kernel is asked to have the beginning in memory by then, and to read far ahead of the rest.  A file
     system that does not answer, as a network's that is gone, thus holds up everything at the first block that is not
-    there; let `root` be a local folder.
+    there, and at the first look at a file; let `root` be a local folder.
     """
+
+    name = "tree"
 
     def __init__(
         self,
         root: str,
         reactor: Any,
         *,
+        names: Names | None = None,
         clock: IReactorTime | None = None,
         wall: Callable[[], float] = time.time,
         packaged: Mapping[str, Sequence[str]] = PACKAGED,
     ) -> None:
         """`root` is the operator's folder, or empty for none; `packaged` is what stands behind it.
 
-        `clock` ages what is remembered (the reactor, unless it is given); `wall` is the clock that files are stamped
-        by.
+        `names` tells how names are meant.  `clock` ages what is remembered (the reactor, unless it is given); `wall` is
+        the clock that files are stamped by.
         """
         self._root = root
         self._reactor = reactor
+        self._names = names or Names()
+        self._clock: IReactorTime = clock or reactor
         self._wall = wall
-        self._packaged = packaged
-        self._held: _Once[str, bool] = _Once(reactor, clock or reactor, HOLDS_TIME)
+        self._made: Made | None = None
+        self._listings = Listings(wall)
+        self._finder = Finder(root, packaged, self._listings, ignore_case=self._names.ignore_case)
+        self._tops: Joined[str, Listing | None] = Joined()
+        self._meanings: dict[object, _Meant] = {}
+        self._ways: dict[tuple[Parts, ...], _Way] = {}
+        self._looks: Joined[tuple[Parts, ...], _Way] = Joined(self._looked)
+        self._shelf = Shelf(self._clock)
+        self._held: Once[tuple[Parts, ...], bool] = Once(reactor, self._clock, HOLDS_TIME)
         self._troubled = False  # Whether the last look of `holds` failed.
-        self._digests: _Once[Stamp, str] = _Once(reactor, clock or reactor, float("inf"))
+        self._digests = Digests(reactor, self._clock, wall)
 
-    async def open(self, name: str) -> FilePayload:
-        """The file that a client means by `name`, which may be any text.
+    def serve_also(self, made: Made) -> None:
+        """From now on, where there is no file, what is made for a name is served."""
+        self._made = made
+
+    def startService(self) -> None:
+        """Let files stay open for a while."""
+        super().startService()
+        self._shelf.start()
+
+    def stopService(self) -> None:
+        """Close what nobody uses, and from now on at once."""
+        super().stopService()
+        self._shelf.stop()
+
+    def at_hand(self, name: str, asker: Asker = NOBODY) -> Payload | None:
+        """What `open` would give, where that can be told without waiting: a file that is open, and is still the one.
+
+        None is no answer, neither that there is a file nor that there is none.
+
+        :raises Absent: if it can be told that there is none.
+        :raises Forbidden: if it is not served, whatever is there.
+        """
+        meant = self._meaning(name, asker)
+        candidates = meant.candidates
+        if self._names.wants_top(meant.parts, asker):
+            top = self._top()
+            if top is None:
+                return None
+            candidates = self._names.candidates(meant.parts, asker, top)
+        way = self._remembered(candidates)
+        if way is None:
+            return None
+        if way.opened is not None:
+            return self._shelf.lend(way.opened)
+        if self._made is not None and self._made.knows(meant.parts):
+            return None
+        raise Absent(way.reason)
+
+    async def open(self, name: str, asker: Asker = NOBODY) -> Payload:
+        """The file that a client means by `name`, which may be any text, or what is made for that name.
 
         :raises Absent: if there is none.
         :raises Forbidden: if it is not served.
         :raises OSError: if it cannot be opened now, and perhaps can be later.
         """
-        parts = components(name)
-        pool = self._reactor.getThreadPool()
-        claimed: Deferred[FilePayload] = Deferred()
-
-        def opened(result: FilePayload | Failure) -> None:
-            if not claimed.called:
-                claimed.callback(result)  # a Failure makes it fail
-            elif isinstance(result, FilePayload):
-                result.close()  # whoever asked has gone meanwhile
-
-        deferToThreadPool(self._reactor, pool, self._open, parts).addBoth(opened)
-        return await claimed
+        meant = self._meaning(name, asker)
+        candidates = meant.candidates
+        if self._names.wants_top(meant.parts, asker):
+            top = self._top()
+            if top is None:
+                listing = await self._tops.get(self._root, partial(self._in_thread, self._finder.top))
+                top = None if listing is None else listing.names
+            candidates = self._names.candidates(meant.parts, asker, top)
+        way = await self._way(candidates)
+        if way.opened is not None:
+            return self._shelf.lend(way.opened)
+        if self._made is not None and self._made.knows(meant.parts):
+            return await self._made.open(meant.parts, asker)
+        raise Absent(way.reason)
 
     async def holds(self, name: str) -> bool:
-        """Whether `open` would find a file; that is looked up at most once in `HOLDS_TIME` seconds.
+        """Whether `open` would find a file for anybody; that is looked up at most once in `HOLDS_TIME` seconds.
 
         When it cannot be found out now, it is as it was the last time; and no, if there was none.
         """
         try:
-            parts = components(name)
+            key = self._names.candidates(self._names.parts(name, NOBODY), NOBODY, None)
         except Forbidden:
             return False
-        key = "/".join(parts)
         try:
-            held = await self._held.get(key, lambda: partial(self._holds, parts))
+            held = await self._held.get(key, lambda: partial(self._holds, key))
         except OSError as error:
             if not self._troubled:
                 self._troubled = True
@@ -130,118 +221,128 @@ class Tree:
         self._troubled = False
         return held
 
-    def _find(self, parts: Sequence[str]) -> int:
-        """In a thread: a descriptor of the file."""
-        name = "/".join(parts)
-        paths = self._packaged.get(name, ())
-        if self._root:
-            try:
-                return open_below(self._root, parts)
-            except Absent:
-                pass
-            except Outside:
-                meant = self._meant(parts)
-                if not meant:
-                    raise
-                paths = (meant,)
-        problem: Forbidden | None = None
-        for path in paths:
-            try:
-                return regular(os.open(path, READ))
-            except (FileNotFoundError, NotADirectoryError):
-                continue
-            except OSError as error:
-                refused = refusal(error, f"{path} cannot be opened")
-                if not isinstance(refused, Forbidden):
-                    raise  # The next best must not take its place because of what is wrong at this moment.
-                problem = problem or refused
-        if problem is not None:
-            raise problem
-        hint = remedy(name)
-        raise Absent(f"there is no such file; {hint}" if hint else "there is no such file")
+    def _meaning(self, name: str, asker: Asker) -> _Meant:
+        """What `name` means, whatever is there; remembered, for that cannot change."""
+        key = (name, asker.address) if self._names.by_address else name
+        meant = self._meanings.get(key)
+        if meant is None:
+            parts = self._names.parts(name, asker)
+            meant = _Meant(parts, self._names.candidates(parts, NOBODY, None))
+            _remember(self._meanings, key, meant)
+        return meant
 
-    def _meant(self, parts: Sequence[str]) -> str:
-        """In a thread: the packaged loader that a link in the folder leads to; empty for one that leads elsewhere."""
-        target = os.path.realpath(os.path.join(self._root, *parts))
-        candidates = (path for paths in self._packaged.values() for path in paths)
-        return next((path for path in candidates if os.path.realpath(path) == target and os.path.exists(path)), "")
+    def _top(self) -> Mapping[str, str] | None:
+        """The names in the root by their folded spelling; None where they have to be read."""
+        if not self._root:
+            return {}
+        listing = self._listings.at_hand(self._root)
+        return None if listing is None else listing.names
 
-    def _open(self, parts: Sequence[str]) -> FilePayload:
-        """In a thread: the file as a payload, on its way into memory."""
-        descriptor = self._find(parts)
+    def _remembered(self, candidates: tuple[Parts, ...]) -> _Way | None:
+        """What was found there, if it would be found again."""
+        way = self._ways.get(candidates)
+        if way is None:
+            return None
+        if self._is_good(way):
+            return way
+        del self._ways[candidates]
+        if way.opened is not None:
+            self._shelf.drop(way.opened)
+        return None
+
+    def _is_good(self, way: _Way) -> bool:
+        opened = way.opened
+        return way.steps is not None and (opened is None or opened.is_sure(self._clock)) and stands(way.steps)
+
+    async def _way(self, candidates: tuple[Parts, ...]) -> _Way:
+        """What is there: remembered, or looked for."""
+        left = TRIES
+        while (way := self._remembered(candidates)) is None:
+            left -= 1
+            joining = self._looks.under_way(candidates)
+            way = await self._looks.get(candidates, partial(self._look, candidates))
+            # A look that somebody began earlier may have missed what was put there since.
+            if not (joining and left and way.steps is not None) or self._is_good(way):
+                break
+        return way
+
+    def _look(self, candidates: tuple[Parts, ...]) -> Deferred[_Way]:
+        """Look in a thread."""
+        looking = self._in_thread(partial(self._found, candidates))
+        looking.addErrback(self._make_room, candidates)
+        return looking.addCallback(self._arrived, candidates)
+
+    def _make_room(self, failure: Failure, candidates: tuple[Parts, ...]) -> Any:
+        """Where descriptors are short, those go that nobody uses."""
+        error = failure.value
+        if isinstance(error, OSError) and error.errno in _SHORT and self._shelf.idle:
+            self._shelf.let_go()
+            return self._in_thread(partial(self._found, candidates))
+        return failure
+
+    def _arrived(self, found: _Found, candidates: tuple[Parts, ...]) -> _Way:
+        """Back from the thread."""
+        way = _Way(found.steps, None, found.reason)
+        if found.payload is not None:
+            payload, stamp = found.payload, found.stamp
+            assert stamp is not None
+            sure_until = None if self._is_settled(stamp) else self._clock.seconds() + SETTLED
+            way.opened = self._shelf.put((stamp, payload.media_type), payload, sure_until)
+        if way.steps is not None:
+            _remember(self._ways, candidates, way)
+        return way
+
+    def _looked(self, way: _Way) -> None:
+        """All who waited have theirs."""
+        if way.opened is not None:
+            self._shelf.release(way.opened)
+
+    def _is_settled(self, stamp: Stamp) -> bool:
+        """Whether a file in that state has the same octets, whenever that is looked at."""
+        return self._wall() - stamp.changed_at >= SETTLED
+
+    def _in_thread(self, work: Callable[[], T]) -> Deferred[T]:
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
+    def _found(self, candidates: tuple[Parts, ...]) -> _Found:
+        """In a thread: the file as a payload, on its way into memory, or why there is none."""
+        trail = Trail()
+        try:
+            descriptor = self._finder.find(candidates, trail)
+        except Absent as absent:
+            return _Found(None, None, trail.steps, str(absent))
         try:
             with suppress(OSError):  # which a file system that knows no such advice raises
                 os.posix_fadvise(descriptor, 0, READ_AHEAD, os.POSIX_FADV_WILLNEED)
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
             stamp = Stamp.of(os.fstat(descriptor))
-            return FilePayload(descriptor, media_type(parts[-1]), stamp.mtime_ns / 1e9, self._digest, stamp)
+            kind = media_type(candidates[-1][-1])
+            payload = FilePayload(descriptor, kind, stamp.mtime_ns / 1e9, self._digests.of, stamp)
         except BaseException:  # whatever it is, it goes on; the descriptor must not stay open
             os.close(descriptor)
             raise
+        return _Found(payload, stamp, trail.steps, "")
 
-    def _holds(self, parts: Sequence[str]) -> bool:
+    def _holds(self, candidates: Sequence[Parts]) -> bool:
         """In a thread."""
         try:
-            os.close(self._find(parts))
+            os.close(self._finder.find(candidates, Trail()))
         except (Absent, Forbidden):
             return False
         return True
 
-    async def _digest(self, descriptor: int, stamp: Stamp) -> str:
-        """What an open file's entity tag is made of; the file may be closed meanwhile."""
-        settled = self._wall() - stamp.changed_at >= SETTLED
-        return await self._digests.get(stamp, lambda: partial(_digest, os.dup(descriptor), stamp), settled)
+
+class _Found(NamedTuple):
+    """What a thread brings."""
+
+    payload: FilePayload | None
+    stamp: Stamp | None
+    steps: tuple[Step, ...] | None
+    reason: str
 
 
-def _digest(descriptor: int, stamp: Stamp) -> str:
-    """In a thread: the SHA-256 of a file, or of a large one's stamp; OSError if it is changed meanwhile."""
-    with closing(FilePayload(descriptor, "", 0.0, "", stamp)) as file:
-        if file.size > LARGEST_HASHED:
-            return hashlib.sha256(str(stamp).encode()).hexdigest()
-        digest, offset = hashlib.sha256(), 0
-        while offset < file.size:
-            block = file.read(offset, 1 << 20)
-            if not block:
-                raise OSError(errno.ESTALE, "the file became shorter while it was read")
-            digest.update(block)
-            offset += len(block)
-        return digest.hexdigest()
-
-
-class _Once(Generic[K, T]):
-    """Work done in a thread, once for all who ask for the same meanwhile, and remembered."""
-
-    def __init__(self, reactor: Any, clock: IReactorTime, keep: float) -> None:
-        """What comes of it is remembered for `keep` seconds by `clock`; of failures, nothing is."""
-        self._reactor = reactor
-        self._clock = clock
-        self._keep = keep
-        self._known: dict[K, tuple[float, T]] = {}
-        self._waiting: dict[K, list[Deferred[T]]] = {}
-
-    async def get(self, key: K, begin: Callable[[], Callable[[], T]], remember: bool = True) -> T:
-        """What came of the work that `begin` gives; it is not called when somebody else's work will do."""
-        if key in self._known and self._clock.seconds() < self._known[key][0]:
-            return self._known[key][1]
-        if key not in self._waiting:
-            pool = self._reactor.getThreadPool()
-            working = deferToThreadPool(self._reactor, pool, begin())
-            self._waiting[key] = []
-            working.addBoth(self._done, key, remember)
-        waiting = self._waiting[key]
-        waiter: Deferred[T] = Deferred(waiting.remove)
-        waiting.append(waiter)
-        return await waiter
-
-    def last(self, key: K, default: T) -> T:
-        """What came of it the last time, however long ago, if it is still remembered."""
-        return self._known[key][1] if key in self._known else default
-
-    def _done(self, result: T | Failure, key: K, remember: bool) -> None:
-        if remember and not isinstance(result, Failure):
-            self._known.pop(key, None)
-            if len(self._known) >= REMEMBERED:
-                del self._known[next(iter(self._known))]
-            self._known[key] = self._clock.seconds() + self._keep, result
-        for waiter in self._waiting.pop(key):
-            waiter.callback(result)  # a Failure makes it fail
+def _remember(known: dict[Any, T], key: object, value: T) -> None:
+    """Keep the `REMEMBERED` that were learnt last."""
+    if len(known) >= REMEMBERED and key not in known:
+        del known[next(iter(known))]
+    known[key] = value

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
+from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -25,7 +28,9 @@ from pixelboot.http.resource import BootRoot
 from pixelboot.http.service import HttpService
 from pixelboot.http.settings import listening_port
 from pixelboot.library import trust
+from pixelboot.library.generated import Generated
 from pixelboot.library.library import Library
+from pixelboot.library.names.meant import Names
 from pixelboot.library.names.packaged import remedy
 from pixelboot.library.tree import Tree
 from pixelboot.malformed import Malformed
@@ -40,6 +45,7 @@ from pixelboot.tap.examine import endpoint, examine, tftp_root, wanted, why
 from pixelboot.tap.loaders import LoaderCheck
 from pixelboot.tap.server import Server
 from pixelboot.tftp.service import TftpService
+from pixelboot.tftp.settings import TftpSettings
 from pixelboot.view import status
 from pixelboot.view.adoption import Adoption
 from pixelboot.view.api import Subject, control_resource
@@ -93,7 +99,8 @@ class _Parts:
         self._memory = Memory()
         self._reactor = reactor
         self._undo = undo
-        self._tree = Tree(tftp_root(site), reactor)
+        self._tree = Tree(tftp_root(site), reactor, names=_names(site.tftp))
+        self._tree.setServiceParent(server)
         # Where machines are sent; a process that serves no HTTP or TFTP itself sends them to the one that does.
         self._http_port = listening_port(site.http.listen) or None
         self._http_host: str | None = None
@@ -137,7 +144,8 @@ class _Parts:
     def add_tftp(self) -> None:
         """TFTP over the tree of loaders."""
         settings = self._site.tftp
-        service = TftpService(self._reactor, settings, self._tree.open, self._report, self._memory.holder, time.time)
+        root = tftp_root(self._site)
+        service = TftpService(self._reactor, settings, self._tree, self._report, self._memory.holder, root)
         try:
             service.listen()
         except OSError as problem:
@@ -145,7 +153,7 @@ class _Parts:
             raise ConfigError("tftp.port", settings.port, where) from None
         self._undo.callback(service.stopService)
         service.setServiceParent(self._server)
-        self._described.append(lambda: status.describe_tftp(service, tftp_root(self._site)))
+        self._described.append(lambda: status.describe_tftp(service, root))
 
     def add_http(self) -> None:
         """The library and the tree, and HTTP over both."""
@@ -167,6 +175,8 @@ class _Parts:
         service = HttpService(endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
         self._listen(service, "http.listen", site.http.listen)
         self._http_port, self._http_host = service.port, service.host
+        if site.tftp.generated and service.port is not None:
+            self._tree.serve_also(Generated(library, root.scripts, self._url, self._reactor))
         store.setServiceParent(self._server)
         library.setServiceParent(self._server)
         service.setServiceParent(self._server)
@@ -174,6 +184,13 @@ class _Parts:
         if self._hosts is not None:
             self._subjects.append(HostsView(self._hosts, library, store.choices, self._report))
         self._described.append(lambda: status.describe_http(service, library, site, store))
+
+    def _url(self, address: str) -> str:
+        """What the URLs of our HTTP begin with for the machine with that address; OSError if there is no way to it."""
+        host = self._http_host
+        if host is None or ip_address(host).is_unspecified:
+            host = facing(address)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self._http_port}/"
 
     def add_control(self) -> None:
         """The control channel.  A socket that is there was left by a process that ended without cleaning up."""
@@ -212,6 +229,27 @@ class _Parts:
         if failure is not None:
             why = failure.getErrorMessage()
             raise ConfigError(key, value, f"cannot be listened on: {why}")
+
+
+def _names(settings: TftpSettings) -> Names:
+    """What names mean by these settings."""
+    aliases = {entry.key: entry.value for entry in settings.aliases}
+    return Names(aliases, settings.remap, settings.machine_folders, settings.ignore_case)
+
+
+def facing(address: str) -> str:
+    """Our own address on the way to another, both as text.  Nothing is sent.
+
+    :raises OSError: if there is no way.
+    """
+    try:
+        version = ip_address(address).version
+    except ValueError:
+        raise OSError(errno.EADDRNOTAVAIL, "the address of the machine that asks is not known") from None
+    with socket.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as way:
+        way.connect((address, 9))
+        host: str = way.getsockname()[0]
+    return host
 
 
 def _make_folder(path: str) -> None:

@@ -17,18 +17,16 @@ granted, for there is firmware that gives up on that.  With nothing to grant the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
-from pixelboot.tftp.wire import ErrorCode, Options, ReadRequest
+from pixelboot.tftp.wire import ErrorCode, Options, ReadRequest, option_ack
 
 BLKSIZE = 512
 """Octets of a block where nothing else is agreed (RFC 1350 §2)."""
 
 MOST_IN_FLIGHT = 4 * 1024 * 1024
-"""Octets of one window: what a transfer keeps in memory for sending it again."""
-
-ALL_IN_FLIGHT = 16 * MOST_IN_FLIGHT
-"""Octets of all windows together."""
+"""Octets of one window: what is sent in one moment, and read for that."""
 
 WIDEST_WINDOW = 32767
 """Blocks of one window: with half of the block numbers or less in flight, a late ACK cannot be taken for a new one."""
@@ -82,6 +80,13 @@ class Terms:
     agreed: Options = ()
     """The options of the OACK, in the order asked; empty when there is none to send."""
 
+    oack: bytes = field(init=False, repr=False, compare=False, default=b"")
+    """The OACK."""
+
+    def __post_init__(self) -> None:
+        if self.agreed:
+            object.__setattr__(self, "oack", option_ack(self.agreed))
+
     @property
     def in_flight(self) -> int:
         """Octets of a whole window."""
@@ -90,12 +95,16 @@ class Terms:
 
 def negotiate(request: ReadRequest, size: int, limits: Limits) -> Terms:
     """The terms on which a file of `size` octets is sent; raises `Refusal`."""
-    if request.mode not in ("octet", "netascii"):
+    return _negotiated(request.mode, request.options, size, limits)
+
+
+@lru_cache(maxsize=1024)
+def _negotiated(mode: str, options: Options, size: int, limits: Limits) -> Terms:
+    """Machines of one kind ask for the same."""
+    if mode not in ("octet", "netascii"):
         raise Refusal(ErrorCode.ILLEGAL_OPERATION, "only the modes octet and netascii are known here")
-    netascii = request.mode == "netascii"
-    asked = {
-        name: int(value) for name, value in request.options if name not in limits.refused and _NUMBER.fullmatch(value)
-    }
+    netascii = mode == "netascii"
+    asked = {name: int(value) for name, value in options if name not in limits.refused and _NUMBER.fullmatch(value)}
     blksize = min(asked["blksize"], limits.blksize) if 8 <= asked.get("blksize", 0) <= 65464 else None
     room = min(limits.windowsize, WIDEST_WINDOW, max(1, limits.in_flight // (blksize or BLKSIZE)))
     windowsize = min(asked["windowsize"], room) if 1 <= asked.get("windowsize", 0) <= 65535 else None

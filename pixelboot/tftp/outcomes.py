@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
 
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome, Severity, pace, printable, quantity
-from pixelboot.tftp.transfer import Ending, ReadTransfer, Result
+from pixelboot.tftp.negotiate import Terms
+from pixelboot.tftp.read.transfer import Ending, Result
+from pixelboot.tftp.write.transfer import Ending as WriteEnding
+from pixelboot.tftp.write.transfer import Result as WriteResult
 
 _MANY = 200
 """Lines of a kind in ten seconds: more than a room full of machines brings about, and less than would fill a disk."""
@@ -66,13 +69,17 @@ class _Transferred(_Asked):
     retransmissions: int
     """How many packets were sent again."""
 
+    because: str = field(default="", kw_only=True)
+    """Why the blocks are no larger than these; empty where the client asked for no larger ones."""
+
     def _amount(self) -> str:
         return pace(self.octets, self.seconds)
 
     def _terms(self) -> str:
         window = f", windowsize {self.windowsize}" if self.windowsize > 1 else ""
         again = f", {self.retransmissions} sent again" if self.retransmissions else ""
-        return f"blksize {self.blksize}{window}{again}"
+        because = f" because {self.because}" if self.because else ""
+        return f"blksize {self.blksize}{because}{window}{again}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,46 @@ class Broken(_Asked):
 
 
 @dataclass(frozen=True, slots=True)
+class Uploaded(_Transferred):
+    """The client has left a file here, and it is complete; `octets` are as they came."""
+
+    def _end(self) -> str:
+        return f"received and kept, {self._amount()}, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadTimedOut(_Transferred):
+    """The client fell silent before it had sent all of the file; nothing of it is kept."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+    burst: ClassVar[int] = _MANY
+
+    def _end(self) -> str:
+        return f"not kept, the machine is silent; it had sent {self._amount()}, {self._terms()}"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadAborted(Aborted):
+    """The client broke off before its file was complete; nothing of it is kept."""
+
+    def _end(self) -> str:
+        words = f" ({printable(self.reason)})" if self.reason else ""
+        return (
+            f"not kept, broken off by the machine with error {self.code}{words}; "
+            f"it had sent {self._amount()}, {self._terms()}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NotStored(Broken):
+    """The disk did not take what the client sent, who was told so; nothing of it is kept."""
+
+    def _end(self) -> str:
+        return f"cannot be stored, {quantity(self.octets)} had come: {printable(self.reason)}"
+
+
+@dataclass(frozen=True, slots=True)
 class NotFound(_Asked):
     """There is no such file.  PXELINUX and GRUB ask for a dozen before they ask for one that is there."""
 
@@ -195,6 +242,34 @@ class Busy(_Asked):
 
     def _end(self) -> str:
         return f"not answered: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled(_TftpOutcome):
+    """Too many requests come from there: this one was not even read, and will be repeated."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+
+    per_second: int
+    """How many are answered."""
+
+    def _what(self) -> str:
+        return f"not answered: more than {self.per_second} requests a second (tftp.requests_per_client)"
+
+
+@dataclass(frozen=True, slots=True)
+class GaveWay(_Asked):
+    """A transfer whose client was not heard yet, and which had to leave its place to another one."""
+
+    severity: ClassVar[Severity] = "warn"
+    rest: ClassVar[float] = 10.0
+
+    reason: str
+    """Which limit was met."""
+
+    def _end(self) -> str:
+        return f"given up for another one, its client has not answered: {self.reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +326,22 @@ class Ignored(_TftpOutcome):
         return f"ignored: {self.reason}"
 
 
-def concluded(transfer: ReadTransfer, ending: Ending, machine: HardwareAddress | None, peer: str) -> Outcome:
-    """The outcome of a transfer that has ended so."""
+class _Ended(Protocol):
+    """A transfer that is over."""
+
+    @property
+    def name(self) -> str:
+        """As the client wrote it."""
+
+    @property
+    def terms(self) -> Terms:
+        """What was negotiated."""
+
+
+def concluded(
+    transfer: _Ended, ending: Ending, machine: HardwareAddress | None, peer: str, *, because: str = ""
+) -> Outcome:
+    """The outcome of a transfer that has ended so; `because` is why its blocks are no larger, if they are not."""
     name, terms = transfer.name, transfer.terms
     if ending.result is Result.PROBED:
         return Probed(machine, peer, name)
@@ -261,10 +350,28 @@ def concluded(transfer: ReadTransfer, ending: Ending, machine: HardwareAddress |
     account = (ending.octets, ending.seconds, terms.blksize, terms.windowsize, ending.retransmissions)
     match ending.result:
         case Result.DELIVERED:
-            return Served(machine, peer, name, *account)
+            return Served(machine, peer, name, *account, because=because)
         case Result.UNCONFIRMED:
-            return Unconfirmed(machine, peer, name, *account)
+            return Unconfirmed(machine, peer, name, *account, because=because)
         case Result.TIMED_OUT:
-            return TimedOut(machine, peer, name, *account)
+            return TimedOut(machine, peer, name, *account, because=because)
         case Result.ABORTED:
-            return Aborted(machine, peer, name, *account, ending.code, ending.reason)
+            return Aborted(machine, peer, name, *account, ending.code, ending.reason, because=because)
+
+
+def concluded_write(
+    name: str, terms: Terms, ending: WriteEnding, machine: HardwareAddress | None, peer: str
+) -> Outcome:
+    """The outcome of a file that was to be left here, under this name and on these terms."""
+    if ending.result is WriteResult.REFUSED:
+        return Refused(machine, peer, name, ending.code, ending.reason)
+    if ending.result is WriteResult.BROKEN:
+        return NotStored(machine, peer, name, ending.octets, ending.reason)
+    account = (ending.octets, ending.seconds, terms.blksize, terms.windowsize, ending.retransmissions)
+    match ending.result:
+        case WriteResult.KEPT:
+            return Uploaded(machine, peer, name, *account)
+        case WriteResult.TIMED_OUT:
+            return UploadTimedOut(machine, peer, name, *account)
+        case WriteResult.ABORTED:
+            return UploadAborted(machine, peer, name, *account, ending.code, ending.reason)

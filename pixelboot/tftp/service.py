@@ -1,27 +1,38 @@
-"""The TFTP service: the port that is asked, the port that answers, the protocol between them."""
+"""The TFTP service: the ports that are asked, the ports that answer, the protocol between them."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address
+import errno
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from ipaddress import IPv4Address, IPv6Address
+from socket import socket
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome
-from pixelboot.payload import Payload
-from pixelboot.tftp.protocol import TftpProtocol
-from pixelboot.tftp.settings import TftpSettings
-from pixelboot.udp.data_port import DataPort
-from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.tftp.protocol import Entrance, Files, TftpProtocol
+from pixelboot.tftp.settings import TftpSettings, port_range
+from pixelboot.tftp.write.uploads import Uploads
+from pixelboot.udp.batch.path import Path
+from pixelboot.udp.batch.plain import Datagram
+from pixelboot.udp.batch.port import BatchPort
+from pixelboot.udp.port import open_socket
+
+EVERY_IPV6 = "::"
+"""Every IPv6 address of this machine; there may be none."""
+
+_NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 _log = Logger(namespace="pixelboot.tftp")
 
 
 class TftpService(Service):
-    """Runs a `pixelboot.tftp.protocol.TftpProtocol` between its two ports."""
+    """Runs a `pixelboot.tftp.protocol.TftpProtocol` between its ports."""
 
     name = "tftp"
 
@@ -29,35 +40,36 @@ class TftpService(Service):
         self,
         reactor: Any,
         settings: TftpSettings,
-        open_file: Callable[[str], Awaitable[Payload]],
+        files: Files,
         report: Callable[[Outcome], None],
         machine_at: Callable[[IPv4Address], HardwareAddress | None],
-        wall: Callable[[], float],
+        root: str = "",
     ) -> None:
-        """`reactor` watches descriptors and gives the time, which must be monotonic; `wall` is in seconds since 1970.
+        """`reactor` watches descriptors and gives the time, which must be monotonic.
 
-        `open_file` finds the file that a client asks for by its name, which may be any text; it raises
-        `pixelboot.library.tree.Absent` or ``Forbidden``.  `machine_at` knows, or does not, whose an address is.
+        `files` finds the file that a client asks for by its name, which may be any text.  `machine_at` knows, or does
+        not, whose an address is.  `root` is the folder that `[[tftp.write]]` is about; empty where there is none.
         """
         self._reactor = reactor
         self._settings = settings
-        self._open_file = open_file
+        self._files = files
         self._report = report
         self._machine_at = machine_at
-        self._wall = wall
-        self._requests: UdpPort | None = None
-        self._data: DataPort | None = None
+        self._opened: list[tuple[socket, socket | None]] = []
+        self._ports: list[BatchPort] = []
         self._protocol: TftpProtocol | None = None
+        self._uploads = Uploads(reactor, settings, root) if settings.write else None
 
     @property
     def address(self) -> IPv4Address:
-        """The address that is listened at; 0.0.0.0 is all."""
+        """The IPv4 address that is listened at; 0.0.0.0 is all."""
         return self._settings.address
 
     @property
     def port(self) -> int:
         """The UDP port that requests come to: before `listen`, the one of the settings."""
-        return self._settings.port if self._requests is None else self._requests.number
+        number: int = self._opened[0][0].getsockname()[1] if self._opened else self._settings.port
+        return number
 
     @property
     def transfers(self) -> int:
@@ -65,41 +77,97 @@ class TftpService(Service):
         return 0 if self._protocol is None else self._protocol.transfers
 
     def listen(self) -> None:
-        """Take both ports; nothing is answered before the service is started.
+        """Take all ports; nothing is answered before the service is started.
 
-        :raises OSError: if that cannot be; then neither is taken.
+        :raises OSError: if that cannot be; then none is taken.
         """
-        requests = open_socket(None, self._settings.port, self.address)
+        settings = self._settings
         try:
-            data = open_socket(None, 0, self.address)
+            self._open(settings.address, settings.port)
+            if settings.address6:
+                try:
+                    # Where any port will do, the same one as for IPv4.
+                    self._open(IPv6Address(settings.address6), self.port)
+                except OSError as problem:
+                    if settings.address6 != EVERY_IPV6 or problem.errno not in _NO_IPV6:
+                        raise
+        except OSError:
+            self._close()
+            raise
+
+    def _open(self, address: IPv4Address | IPv6Address, port: int) -> None:
+        requests = open_socket(None, port, address)
+        if self._settings.single_port:
+            self._opened.append((requests, None))
+            return
+        try:
+            self._opened.append((requests, _first_free(port_range(self._settings.data_ports), address)))
         except OSError:
             requests.close()
             raise
-        self._requests = UdpPort(self._reactor, requests, None, self._wall)
-        self._data = DataPort(self._reactor, data)
 
     def startService(self) -> None:
         """Answer; takes the ports if that was not done yet."""
-        if self._requests is None or self._data is None:
+        if not self._opened:
             self.listen()
         super().startService()
-        assert self._requests is not None
-        assert self._data is not None
-        self._protocol = TftpProtocol(
-            self._settings, self._open_file, self._report, self._machine_at, self._reactor, self._data
+        protocol = self._protocol = TftpProtocol(
+            self._settings, self._files, self._report, self._machine_at, self._reactor, self._uploads
         )
-        self._data.start(self._protocol.received)
-        self._requests.start(self._protocol.requested)
-        _log.info("answering on {port}", port=self._requests)
+        if self._uploads is not None:
+            self._uploads.start()
+        for requests, data in self._opened:
+            # A socket that is bound to one address sends from that one.
+            pinned = requests.getsockname()[0] in ("0.0.0.0", EVERY_IPV6)
+            entry = self._port(requests, protocol.not_sent, told=True)
+            if data is None:
+                entry.start(partial(protocol.mixed, entrance=Entrance(entry, pinned)))
+            else:
+                exit_ = self._port(data, protocol.not_sent, told=False)
+                entrance = Entrance(exit_, pinned)
+                exit_.start(partial(protocol.received, entrance=entrance))
+                entry.start(partial(_together, exit_, partial(protocol.requested, entrance=entrance)))
+            _log.info("answering on {port}", port=entry)
 
-    def stopService(self) -> None:
-        """End the transfers, whose clients are told, and give the ports back."""
+    def _port(self, opened: socket, failed: Callable[[Path, OSError], None], *, told: bool) -> BatchPort:
+        spin = self._settings.spin / 1e6
+        port = BatchPort(self._reactor, opened, failed, told=told, spin=spin, is_busy=lambda: self.transfers > 0)
+        self._ports.append(port)
+        return port
+
+    def stopService(self) -> Deferred[None]:
+        """End the transfers, whose clients are told, and give the ports back; fires when no upload is left."""
         if self.running:
             super().stopService()
         protocol, self._protocol = self._protocol, None
         if protocol is not None:
             protocol.stop()
-        for port in (self._requests, self._data):
-            if port is not None:
-                port.stop()
-        self._requests = self._data = None
+        for port in self._ports:
+            port.stop()
+        self._ports = []
+        self._close()
+        return succeed(None) if self._uploads is None else self._uploads.stop()
+
+    def _close(self) -> None:
+        for opened in self._opened:
+            for one in opened:
+                if one is not None:
+                    one.close()
+        self._opened = []
+
+
+def _first_free(ports: Sequence[int], address: IPv4Address | IPv6Address) -> socket:
+    """A socket at the first of these ports that is free."""
+    for port in ports[:-1]:
+        try:
+            return open_socket(None, port, address)
+        except OSError as problem:
+            if problem.errno != errno.EADDRINUSE:
+                raise
+    return open_socket(None, ports[-1], address)
+
+
+def _together(port: BatchPort, take: Callable[[Iterable[Datagram]], None], datagrams: Iterable[Datagram]) -> None:
+    """What `take` answers to datagrams of another port leaves this one together."""
+    with port.together():
+        take(datagrams)

@@ -54,7 +54,8 @@ class ErrorCode(IntEnum):
 
 # Plain values for the packets that come and go most: to look up a member of an enumeration takes its time.
 _DATA = int(Opcode.DATA)
-_ACK = Opcode.ACK.to_bytes(2)
+ACK = Opcode.ACK.to_bytes(2)
+"""What an ACK begins with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ def opcode(octets: bytes) -> int:
 
 def ack_block(octets: bytes) -> int | None:
     """The block number of an ACK, None of anything else: `decode` for the packet that comes most."""
-    if octets[:2] == _ACK and len(octets) >= 4:
+    if octets[:2] == ACK and len(octets) >= 4:
         return octets[2] << 8 | octets[3]
     return None
 

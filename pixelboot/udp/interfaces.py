@@ -19,6 +19,10 @@ NAMES = "/proc/net/dev"
 
 ETHERNET_MTU = 1500
 """Octets of IPv4 in a frame, unless an interface says otherwise."""
+MTU_KEPT = 5.0
+"""Seconds for which `Mtus` does not ask the kernel again."""
+MOST_MTUS = 256
+"""Interfaces that `Mtus` knows at a time; those of containers come and go, each with a name of its own."""
 
 _SIOCGIFCONF = 0x8912
 _SIOCGIFNETMASK = 0x891B
@@ -70,6 +74,31 @@ def interfaces() -> dict[str, Interface]:
             labels.setdefault(label[0].partition(":")[0], []).append(label)
         read = (_read(asked, name, labels.get(name, [])) for name in _names())
         return {each.name: each for each in read if each is not None}
+
+
+class Mtus:
+    """The MTUs of interfaces, asked for every `MTU_KEPT` seconds at the most."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, float]] = {}
+
+    def of(self, name: str, now: float) -> int:
+        """Octets of the longest packet that the interface takes, or Ethernet's where there is no interface of the name.
+
+        `now` is any clock's that does not go back.
+        """
+        mtu, until = self._known.get(name, (0, now))
+        if now < until:
+            return mtu
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+                mtu = struct.unpack_from("@i", _ask(asked, _SIOCGIFMTU, name))[0]
+        except OSError:
+            mtu = ETHERNET_MTU
+        if len(self._known) >= MOST_MTUS:
+            self._known.clear()
+        self._known[name] = (mtu, now + MTU_KEPT)
+        return mtu
 
 
 def _names() -> Iterator[str]:

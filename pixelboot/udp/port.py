@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address
 from socket import inet_aton, inet_ntoa
 from typing import NamedTuple
 
@@ -58,14 +58,15 @@ _MOST_KNOWN = 256
 _log = Logger(namespace="pixelboot.udp")
 
 
-def open_socket(interface: Interface | None, port: int, address: IPv4Address = ANYWHERE) -> socket.socket:
+def open_socket(interface: Interface | None, port: int, address: IPv4Address | IPv6Address = ANYWHERE) -> socket.socket:
     """A socket that receives what arrives at UDP `port` of `address`, by `interface` or by any; port 0 is any free one.
 
     It may not broadcast, so that nobody who forges his address makes us do so; `UdpPort` sees to it where we have to.
 
     :raises OSError: when the port is taken, the address is none of ours, or the interface is gone.
     """
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
+    opened = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         if interface is not None:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.name.encode())
@@ -73,6 +74,11 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address = A
             opened.setsockopt(socket.SOL_SOCKET, wish, BUFFER)
             with suppress(PermissionError):  # Beyond the system's limit (net.core.rmem_max) root alone may go.
                 opened.setsockopt(socket.SOL_SOCKET, order, BUFFER)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+            opened.bind((str(address), port))
+            return opened
         # A router on the way may cut a datagram that is too long for the next link; it tells us too late or never.
         opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)
         opened.setsockopt(socket.IPPROTO_IP, IP_PKTINFO, 1)

@@ -24,7 +24,7 @@ from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.catalog import Container
 from pixelboot.library.library import Unavailable
-from pixelboot.library.tree import Absent
+from pixelboot.library.tree import Absent, Asker
 from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload, strong_etag
 
@@ -66,6 +66,11 @@ class Octets:
         self.media_type = media_type
         self.closed = 0
         self.error: OSError | None = None
+
+    @property
+    def origin(self) -> Payload:
+        """As `Payload.origin`."""
+        return self
 
     async def etag(self) -> str:
         """As `Payload.etag`."""
@@ -127,7 +132,7 @@ class Shelf:
 class Bare:
     """A tree in which there is nothing."""
 
-    async def open(self, name: str) -> Payload:
+    async def open(self, name: str, asker: Asker) -> Payload:
         """As `Tree.open`."""
         raise Absent("there is no such file")
 

@@ -19,7 +19,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot.library import tree as module
 from pixelboot.library.file import FilePayload
+from pixelboot.library.sharing import digests, once
 from pixelboot.library.tree import Absent, Forbidden, Tree, media_type
+from pixelboot.payload import Payload
 
 reactor: Any = installed
 GONE = "there is no such file"
@@ -191,10 +193,11 @@ class OpenTests(TreeCase):
         def fail(*_: object) -> FilePayload:
             raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
 
-        await self.octets("x.efi")  # Threads, and what else stays open.
+        await self.refused("none")  # Threads, and what else stays open.
         before = len(os.listdir("/proc/self/fd"))
+        (self.root / "y").write_bytes(b"")
         self.patch(module, "FilePayload", fail)
-        await self.assertFailure(Deferred.fromCoroutine(self.tree.open("x.efi")), OSError)
+        await self.assertFailure(Deferred.fromCoroutine(self.tree.open("y")), OSError)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
 
     async def test_how_to_get_it(self) -> None:
@@ -262,13 +265,13 @@ class HoldsTests(TreeCase):
     async def test_shared(self) -> None:
         """Many who ask at once make one look, and one who goes away leaves the others theirs."""
         looks = []
-        find = self.tree._find
+        find = self.tree._finder.find
 
-        def counted(parts: Any) -> int:
+        def counted(*what: Any) -> int:
             looks.append(threading.current_thread() is threading.main_thread())
-            return find(parts)
+            return find(*what)
 
-        self.patch(self.tree, "_find", counted)
+        self.patch(self.tree._finder, "find", counted)
         asking = [Deferred.fromCoroutine(self.tree.holds("x.efi")) for _ in range(20)]
         asking[3].cancel()
         await self.assertFailure(asking.pop(3), CancelledError)
@@ -276,10 +279,10 @@ class HoldsTests(TreeCase):
         self.assertEqual(looks, [False], "once, and not in the reactor's thread")
 
     async def test_bounded(self) -> None:
-        self.patch(module, "REMEMBERED", 3)
+        self.patch(once, "REMEMBERED", 3)
         for number in range(10):
             await self.tree.holds(f"none-{number}")
-        self.assertEqual(list(self.tree._held._known), ["none-7", "none-8", "none-9"])
+        self.assertEqual(list(self.tree._held._known), [((f"none-{number}",),) for number in (7, 8, 9)])
 
 
 class EtagTests(TreeCase):
@@ -290,7 +293,7 @@ class EtagTests(TreeCase):
         self.addCleanup(payload.close)
         return await payload.etag()
 
-    async def problem(self, payload: FilePayload) -> int | None:
+    async def problem(self, payload: Payload) -> int | None:
         """The number of the error that there is in place of an entity tag."""
         try:
             tag = await payload.etag()
@@ -301,13 +304,13 @@ class EtagTests(TreeCase):
     def count(self) -> list[int]:
         """From now on, the sizes of what is hashed."""
         sizes: list[int] = []
-        digest = module._digest
+        digest = digests.digest
 
         def counted(descriptor: int, stamp: Any) -> str:
             sizes.append(stamp.size)
             return digest(descriptor, stamp)
 
-        self.patch(module, "_digest", counted)
+        self.patch(digests, "digest", counted)
         return sizes
 
     async def test_once(self) -> None:
@@ -351,7 +354,7 @@ class EtagTests(TreeCase):
 
     async def test_a_large_file(self) -> None:
         """A machine does not wait for the digest of a disk image; the tag changes with the file all the same."""
-        self.patch(module, "LARGEST_HASHED", 9)
+        self.patch(digests, "LARGEST_HASHED", 9)
         first = await self.etag()
         self.assertEqual(await self.etag(), first)
         self.assertRegex(first, '^"[0-9a-f]{64}"$')

@@ -16,6 +16,11 @@ from pixelboot.tap.options import DhcpOptions, HttpOptions, Options, TftpOptions
 from tests.running import folder_for
 
 VALUES: dict[str, object] = {
+    "tftp.address6": "::1",
+    "tftp.single_port": True,
+    "tftp.data_ports": "50000-50010",
+    "tftp.spin": 0,
+    "tftp.memory": 8,
     "state": "/s",
     "verbose": True,
     "boot.default": "debian",
@@ -46,6 +51,11 @@ VALUES: dict[str, object] = {
     "dhcp.deny": "unknown",
     "tftp.enabled": False,
     "tftp.root": "/t",
+    "tftp.aliases": '"a" = "b/c"',
+    "tftp.ignore_case": False,
+    "tftp.machine_folders": "mac",
+    "tftp.remap": "r a b",
+    "tftp.generated": False,
     "tftp.address": "127.0.0.8",
     "tftp.port": 6969,
     "tftp.blksize": 1024,
@@ -55,6 +65,8 @@ VALUES: dict[str, object] = {
     "tftp.retries": 3,
     "tftp.rollover": 1,
     "tftp.transfers": 10,
+    "tftp.transfers_per_client": 5,
+    "tftp.requests_per_client": 50,
     "http.listen": "tcp:81",
     "http.root": "/r,/q",
     "http.ranges": False,

@@ -21,7 +21,7 @@ from pixelboot.site import Site, load
 from pixelboot.state.lock import StateLock
 from pixelboot.tap import examine
 from pixelboot.tap.examine import EVERYTHING
-from pixelboot.tap.parts import build
+from pixelboot.tap.parts import build, facing
 from pixelboot.tap.server import Server
 from pixelboot.udp import changes
 from pixelboot.udp.interfaces import Interface, interfaces
@@ -89,6 +89,12 @@ def files() -> int:
 class BuildTests(BuildCase):
     """A server that can be built."""
 
+    def test_facing(self) -> None:
+        """The address of ours that a machine can reach; what is no address is not asked of a name server."""
+        self.assertEqual(facing("127.0.0.9"), "127.0.0.1")
+        for address in ("localhost", "", "local"):
+            self.assertRaises(OSError, facing, address)
+
     async def cycle(self, during: Callable[[Server], Any]) -> int:
         """One life of a server; the number of files open afterwards."""
         server = build(self.read(), EVERYTHING, reactor)
@@ -110,6 +116,8 @@ class BuildTests(BuildCase):
         self.assertEqual((await client.ask(request("/healthz"))).body, b"ok\n")
         status = await self.status()
         self.assertEqual((status["pid"], status["counts"]["http.Served"]), (os.getpid(), 1))
+        script = (await client.ask(request("/loaders/autoexec.ipxe"))).body.decode()
+        self.assertIn(f" http://127.0.0.1:{http.port}/menu.ipxe?mac=", script)
         self.assertLess(0, status["uptime"])
         self.assertEqual((status["leases"], status["lease_counts"], status["neighbours"]), ([], {}, []))
         dhcp_lines = [(each["listening"], each["about"]) for each in status["services"] if "dhcp" in each["name"]]

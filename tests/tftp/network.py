@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from ipaddress import IPv4Address
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.datagram import Arrival
 from pixelboot.hwaddr import HardwareAddress
-from pixelboot.library.tree import Absent, Forbidden
+from pixelboot.library.tree import Absent, Asker, Forbidden
 from pixelboot.outcome import Outcome
 from pixelboot.tftp import wire
-from pixelboot.tftp.protocol import TftpProtocol
+from pixelboot.tftp.protocol import Entrance, TftpProtocol
 from pixelboot.tftp.settings import TftpSettings
-from pixelboot.udp.data_port import Path
-from pixelboot.udp.port import Peer
+from pixelboot.udp.batch.path import Path, Peer, packed, text
+from pixelboot.udp.batch.path import octets as address_octets
 from tests.tftp.peer import Client, Fate, Held, perfect
 
 SERVER = IPv4Address("10.77.0.1")
@@ -25,6 +26,8 @@ SECOND = IPv4Address("10.77.0.2")
 """Another address of ours."""
 CARD = HardwareAddress.parse("02:aa:00:00:00:01")
 MACHINES = {IPv4Address("10.77.0.101"): CARD}
+
+_TOLD = struct.Struct("=I4s4s")
 
 MOST_EVENTS = 50_000
 """What takes more does not end."""
@@ -39,6 +42,18 @@ def host(last: int) -> str:
     return f"10.77.0.{last}"
 
 
+def peer(address: str, port: int = 2000) -> Peer:
+    """A client as the kernel names it."""
+    return packed(IPv4Address(address), port)
+
+
+def source(path: Path) -> IPv4Address | None:
+    """The address of ours that is sent from on this way; None if that is left to the system."""
+    for _level, _kind, said in path.control:
+        return IPv4Address(_TOLD.unpack(said)[1])
+    return None
+
+
 def rrq(name: str, **options: int) -> bytes:
     """A request for a file in octet mode."""
     return wire.read_request(name, "octet", [(option, str(value)) for option, value in options.items()])
@@ -48,6 +63,15 @@ class Kept(Held):
     """A payload that knows whether it was given back."""
 
     closed = 0
+
+    def __init__(self, octets: bytes, shared: Held | None = None) -> None:
+        """`shared` has the octets for others as well."""
+        super().__init__(octets)
+        self._shared = shared
+
+    @property
+    def origin(self) -> Held:
+        return self._shared or self
 
     def close(self) -> None:
         self.closed += 1
@@ -68,37 +92,54 @@ class Network:
     called off; and ``wrong``, whose payload raises what none should.
     """
 
-    def __init__(self, settings: TftpSettings | None = None, fate: Fate = perfect) -> None:
+    def __init__(
+        self,
+        settings: TftpSettings | None = None,
+        fate: Fate = perfect,
+        *,
+        remembers: bool = False,
+        pinned: bool = True,
+        mixed: bool = False,
+    ) -> None:
+        """`remembers` is whether what need not be waited for is known at once; `mixed`, whether there is one port."""
         self.clock = Clock()
         self.outcomes: list[Outcome] = []
         self.sent: list[tuple[Path, bytes]] = []
         """Everything that the server sent."""
         self.payloads: list[Kept] = []
         """Every payload that was opened."""
+        self.shared: dict[str, Held] = {}
+        """What all payloads of a name have in common."""
         self.asked: list[str] = []
         """The name in every attempt to open a file."""
+        self.askers: list[Asker] = []
+        """Who asked for each."""
         self.waiting: list[Deferred[None]] = []
         self.unreachable: set[str] = set()
         """Addresses to which nothing can be sent."""
-        self.protocol = TftpProtocol(
-            settings or TftpSettings(), self.open, self.outcomes.append, MACHINES.get, self.clock, self
-        )
+        self.protocol = TftpProtocol(settings or TftpSettings(), self, self.outcomes.append, MACHINES.get, self.clock)
+        self._entrance = Entrance(self, pinned)
+        self._remembers = remembers
+        self._mixed = mixed
+        self._gathers = False
+        self._troubles: list[tuple[Path, OSError]] = []
         self._fate = fate
         self._clients: dict[Peer, Client] = {}
         self._counts = {"server": 0, "client": 0}
 
-    async def open(self, name: str) -> Kept:
+    def at_hand(self, name: str, asker: Asker) -> Kept | None:
+        """What is known of the files at once."""
+        if not self._remembers or name in ("slow", "stubborn"):
+            return None
+        self.asked.append(name)
+        self.askers.append(asker)
+        return self._opened(name)
+
+    async def open(self, name: str, asker: Asker) -> Kept:
         """The files."""
         self.asked.append(name)
+        self.askers.append(asker)
         match name:
-            case "absent":
-                raise Absent("there is no such file")
-            case "forbidden":
-                raise Forbidden("it is outside")
-            case "unreadable":
-                raise OSError(5, "Input/output error")
-            case "bug":
-                raise ZeroDivisionError
             case "slow":
                 self.waiting.append(Deferred())
                 await self.waiting[-1]
@@ -110,7 +151,20 @@ class Network:
                         break
                     except CancelledError:
                         continue
-        payload = Bug(SMALL) if name == "wrong" else Kept(FILES.get(name, SMALL))
+        return self._opened(name)
+
+    def _opened(self, name: str) -> Kept:
+        match name:
+            case "absent":
+                raise Absent("there is no such file")
+            case "forbidden":
+                raise Forbidden("it is outside")
+            case "unreadable":
+                raise OSError(5, "Input/output error")
+            case "bug":
+                raise ZeroDivisionError
+        octets = FILES.get(name, SMALL)
+        payload = Bug(SMALL) if name == "wrong" else Kept(octets, self.shared.setdefault(name, Held(octets)))
         self.payloads.append(payload)
         return payload
 
@@ -124,9 +178,12 @@ class Network:
     # The server's side.
 
     def send(self, datagrams: Sequence[bytes], path: Path) -> None:
-        """What the data port does."""
-        if path.peer[0] in self.unreachable:
-            raise OSError(101, "Network is unreachable")
+        """What the data port does: what cannot be sent is told when all that came together was gone through."""
+        if text(address_octets(path.peer)) in self.unreachable:
+            self._troubles.append((path, OSError(101, "Network is unreachable")))
+            if not self._gathers:
+                self._flush()
+            return
         for octets in datagrams:
             self.sent.append((path, octets))
             client = self._clients.get(path.peer)
@@ -134,23 +191,47 @@ class Network:
                 for delay in self._lot("server", octets):
                     self.clock.callLater(delay, self._to_client, path.peer, client, octets)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent meanwhile leaves together."""
+        outer, self._gathers = self._gathers, True
+        yield
+        self._gathers = outer
+        if not outer:
+            self._flush()
+
+    def _flush(self) -> None:
+        troubles, self._troubles = self._troubles, []
+        for path, problem in troubles:
+            self.protocol.not_sent(path, problem)
+
     # The clients' side.
 
     def request(
         self, octets: bytes, address: str, port: int = 2000, local: IPv4Address = SERVER, *, to_everybody: bool = False
     ) -> None:
         """A datagram to the request port, now."""
-        now = self.clock.seconds()
-        self.protocol.requested(octets, Arrival("eno1", local, 69, IPv4Address(address), port, now, to_everybody))
+        sent_to = IPv4Address("10.77.0.255") if to_everybody else local
+        take = self.protocol.mixed if self._mixed else self.protocol.requested
+        with self.together():
+            take([(octets, peer(address, port), _TOLD.pack(2, local.packed, sent_to.packed))], self._entrance)
 
     def say(self, octets: bytes, address: str, port: int = 2000) -> None:
         """A datagram to the data port, now."""
-        self.protocol.received(octets, (address, port))
+        self._say(octets, peer(address, port))
+
+    def _say(self, octets: bytes, sender: Peer) -> None:
+        with self.together():
+            if self._mixed:
+                told = _TOLD.pack(2, SERVER.packed, SERVER.packed)
+                self.protocol.mixed([(octets, sender, told)], self._entrance)
+            else:
+                self.protocol.received([(octets, sender, b"")], self._entrance)
 
     def download(self, name: str, address: str, port: int = 2000, **options: int) -> Client:
         """A client that begins to read a file."""
         client = Client(options.get("blksize", 512), options.get("windowsize", 1))
-        self._clients[address, port] = client
+        self._clients[peer(address, port)] = client
         self._ask(rrq(name, **options), address, port, client, 5)
         return client
 
@@ -161,21 +242,21 @@ class Network:
                 self.clock.callLater(delay, self.request, octets, address, port)
             self.clock.callLater(client.wait, self._ask, octets, address, port, client, tries - 1)
 
-    def _to_client(self, peer: Peer, client: Client, octets: bytes) -> None:
-        self._from_client(peer, client, client.received(octets, self.clock.seconds()))
+    def _to_client(self, receiver: Peer, client: Client, octets: bytes) -> None:
+        self._from_client(receiver, client, client.received(octets, self.clock.seconds()))
 
-    def _from_client(self, peer: Peer, client: Client, packets: list[bytes]) -> None:
+    def _from_client(self, sender: Peer, client: Client, packets: list[bytes]) -> None:
         for octets in packets:
             for delay in self._lot("client", octets):
-                self.clock.callLater(delay, self.protocol.received, octets, peer)
+                self.clock.callLater(delay, self._say, octets, sender)
         if client.deadline is not None:
             self.clock.callLater(
-                client.deadline - self.clock.seconds(), self._client_waited, peer, client, client.deadline
+                client.deadline - self.clock.seconds(), self._client_waited, sender, client, client.deadline
             )
 
-    def _client_waited(self, peer: Peer, client: Client, deadline: float) -> None:
+    def _client_waited(self, sender: Peer, client: Client, deadline: float) -> None:
         if client.deadline == deadline:
-            self._from_client(peer, client, client.expired(self.clock.seconds()))
+            self._from_client(sender, client, client.expired(self.clock.seconds()))
 
     def _lot(self, sender: str, octets: bytes) -> list[float]:
         self._counts[sender] += 1
@@ -204,7 +285,7 @@ class Network:
 
     def said_to(self, address: str, port: int = 2000) -> list[wire.Packet]:
         """What the server has said to one peer."""
-        return [wire.decode(octets) for path, octets in self.sent if path.peer == (address, port)]
+        return [wire.decode(octets) for path, octets in self.sent if path.peer == peer(address, port)]
 
     def leftovers(self) -> list[object]:
         """Transfers, timers and open payloads; empty when all is over."""

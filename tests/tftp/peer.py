@@ -7,13 +7,20 @@ import random
 from collections.abc import Callable
 
 from pixelboot.tftp import wire
-from pixelboot.tftp.transfer import ReadTransfer
+from pixelboot.tftp.negotiate import Terms
+from pixelboot.tftp.patience import Patience
+from pixelboot.tftp.read.image import Images
+from pixelboot.tftp.read.pool import Pool
+from pixelboot.tftp.read.transfer import ReadTransfer
 
 LATENCY = 0.005
 """Seconds from one side to the other."""
 
 MOST_EVENTS = 20_000
 """A dialogue that takes more is one that does not end."""
+
+POOL = 1 << 20
+"""Octets of packets that are kept."""
 
 Fate = Callable[[str, int, bytes], list[float]]
 """What the network does with a packet: ``server`` or ``client`` (who sent it), its number counted from 0, its octets;
@@ -38,6 +45,10 @@ class Held:
     def size(self) -> int:
         return len(self._octets)
 
+    @property
+    def origin(self) -> Held:
+        return self
+
     async def etag(self) -> str:
         return '"0"'
 
@@ -46,6 +57,10 @@ class Held:
         if self._fails_at is not None and offset + size > self._fails_at:
             raise OSError(116, "the file was changed while it was read")
         return self._octets[: self._ends_at][offset : offset + size]
+
+    def cut(self, size: int) -> None:
+        """The file is truncated; its size was looked at when it was opened."""
+        self._ends_at = size
 
     def fileno(self) -> None:
         return None
@@ -150,6 +165,15 @@ def seeded(seed: int, loss: float, doubling: float, jitter: float) -> Fate:
         return [LATENCY + jitter * chance.random() for _ in range(copies)]
 
     return fate
+
+
+def reading(
+    payload: Held, terms: Terms, patience: Patience, rollover: int = 0, images: Images | None = None
+) -> ReadTransfer:
+    """A transfer of this payload; it shares `images` with others, or nothing with nobody."""
+    images = images or Images(Pool(POOL), 65535 if rollover else 65536)
+    image = images.of(payload, terms.blksize, netascii=terms.netascii)
+    return ReadTransfer("a", image, terms, patience, rollover=rollover)
 
 
 def dialogue(transfer: ReadTransfer, client: Client, fate: Fate = perfect) -> list[tuple[str, bytes]]:

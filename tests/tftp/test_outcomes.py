@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome
 from pixelboot.tftp.negotiate import Terms
-from pixelboot.tftp.outcomes import Busy, CutShort, Dropped, Ignored, NotFound, NotSent, Refused, concluded
-from pixelboot.tftp.transfer import Ending, Patience, ReadTransfer, Result
-from tests.tftp.peer import Held
+from pixelboot.tftp.outcomes import (
+    Busy,
+    CutShort,
+    Dropped,
+    GaveWay,
+    Ignored,
+    NotFound,
+    NotSent,
+    Refused,
+    Throttled,
+    concluded,
+)
+from pixelboot.tftp.read.transfer import Ending, Result
 
 MAC = HardwareAddress.parse("02:aa:00:00:00:01")
 PEER = "10.77.0.100"
@@ -21,6 +33,10 @@ OTHERS: tuple[tuple[Outcome, str, str, str], ...] = (
      f"{PEER} ../etc/passwd refused with error 2: it is\\noutside"),
     (Busy(MAC, PEER, "a", "4 transfers run already"), "tftp.Busy", "warn",
      f"{WHO} a not answered: 4 transfers run already"),
+    (Throttled(None, PEER, 1000), "tftp.Throttled", "warn",
+     f"{PEER} not answered: more than 1000 requests a second (tftp.requests_per_client)"),
+    (GaveWay(MAC, PEER, "a", "4 transfers run already (tftp.transfers)"), "tftp.GaveWay", "warn",
+     f"{WHO} a given up for another one, its client has not answered: 4 transfers run already (tftp.transfers)"),
     (CutShort(MAC, PEER, "a\nb", 1468, "it is\nover"), "tftp.CutShort", "info",
      f"{WHO} a\\nb cut short after 1.5 kB: it is\\nover"),
     (NotSent(None, PEER, "a", 0, "no route"), "tftp.NotSent", "error", f"{PEER} a cut short after 0 octets: no route"),
@@ -52,12 +68,19 @@ ENDINGS: tuple[tuple[Ending, str, str, str], ...] = (
 )  # fmt: skip
 
 
+class Ended(NamedTuple):
+    """A transfer that is over."""
+
+    name: str
+    terms: Terms
+
+
 class Outcomes(SynchronousTestCase):
     """What stands in the log."""
 
     def test_t20_endings(self) -> None:
         """Every way a transfer can end has its outcome and severity; untrusted text breaks no line."""
-        transfer = ReadTransfer("sn\nponly.efi", Held(b""), Terms(1468, 4), Patience())
+        transfer = Ended("sn\nponly.efi", Terms(1468, 4))
         for ending, counter, severity, line in ENDINGS:
             for machine, who in ((MAC, WHO), (None, PEER)):
                 outcome = concluded(transfer, ending, machine, PEER)
@@ -67,9 +90,18 @@ class Outcomes(SynchronousTestCase):
 
     def test_lock_step_is_not_mentioned(self) -> None:
         """A window of one block is no window."""
-        transfer = ReadTransfer("a", Held(b""), Terms(), Patience())
+        transfer = Ended("a", Terms())
         outcome = concluded(transfer, Ending(Result.DELIVERED, 2_500_000_000, 10.0, 1), None, PEER)
         self.assertEqual(outcome.summary(), f"{PEER} a 2.5 GB in 10.00 s (250.0 MB/s), blksize 512, 1 sent again")
+
+    def test_why_blocks_are_small(self) -> None:
+        """A client that was granted less than it asked for can be told why."""
+        transfer = Ended("a", Terms(1024, 4))
+        for result in (Result.DELIVERED, Result.UNCONFIRMED, Result.TIMED_OUT, Result.ABORTED):
+            ending = Ending(result, 3000, 1.0, 0)
+            outcome = concluded(transfer, ending, None, PEER, because="1428 was not acknowledged")
+            words = "blksize 1024 because 1428 was not acknowledged, windowsize 4"
+            self.assertTrue(outcome.summary().endswith(words), outcome.summary())
 
     def test_others(self) -> None:
         """What never became a transfer."""
@@ -78,5 +110,5 @@ class Outcomes(SynchronousTestCase):
 
     def test_hostile_ones_rest(self) -> None:
         """What anybody can cause without end does not fill the log."""
-        for kind in (Refused, Busy, Dropped, Ignored, NotSent):
+        for kind in (Refused, Busy, Throttled, GaveWay, Dropped, Ignored, NotSent):
             self.assertGreater(kind.rest, 0, kind)

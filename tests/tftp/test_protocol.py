@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pixelboot.library.tree import Asker
 from pixelboot.tftp import wire
 from pixelboot.tftp.outcomes import Broken, CutShort, NotFound, NotSent, Refused, Served
+from pixelboot.tftp.patience import Patience
 from pixelboot.tftp.protocol import REPEAT_TIME
 from pixelboot.tftp.settings import TftpSettings
-from tests.tftp.network import CARD, FILES, LARGE, SECOND, SERVER, SMALL, Network, NetworkCase, host, rrq
+from tests.tftp.network import CARD, FILES, LARGE, SECOND, SERVER, SMALL, Network, NetworkCase, host, rrq, source
 from tests.tftp.peer import seeded
 
 ERROR = wire.error(0, "enough")
@@ -23,18 +26,23 @@ class DownloadTests(NetworkCase):
 
     def test_files(self) -> None:
         """A file arrives whole, from the address that was asked, and the outcome says who has it and how much."""
-        for name, octets in FILES.items():
-            for options in ({}, {"blksize": 64}, {"blksize": 512, "windowsize": 3, "tsize": 0}):
-                lan = Network()
-                client = lan.download(name, host(101), **options)
-                self.assert_over("Served", lan=lan)
-                self.assertEqual(bytes(client.octets), octets, (name, options))
-                [outcome] = lan.outcomes
-                assert isinstance(outcome, Served)
-                self.assertEqual((outcome.machine, outcome.peer, outcome.name), (CARD, host(101), name))
-                self.assertEqual((outcome.octets, outcome.retransmissions), (len(octets), 0))
-                self.assertEqual((outcome.blksize, outcome.windowsize), (client.blksize, client.windowsize))
-                self.assertEqual({path.source for path, _ in lan.sent}, {SERVER})
+        for (name, octets), remembers, mixed, options in product(
+            FILES.items(),
+            (False, True),
+            (False, True),
+            ({}, {"blksize": 64}, {"blksize": 512, "windowsize": 3, "tsize": 0}),
+        ):
+            lan = Network(remembers=remembers, mixed=mixed)
+            client = lan.download(name, host(101), **options)
+            self.assert_over("Served", lan=lan)
+            self.assertEqual(bytes(client.octets), octets, (name, options))
+            [outcome] = lan.outcomes
+            assert isinstance(outcome, Served)
+            self.assertEqual((outcome.machine, outcome.peer, outcome.name), (CARD, host(101), name))
+            self.assertEqual((outcome.octets, outcome.retransmissions), (len(octets), 0))
+            self.assertEqual((outcome.blksize, outcome.windowsize), (client.blksize, client.windowsize))
+            self.assertEqual({source(path) for path, _ in lan.sent}, {SERVER})
+            self.assertEqual((lan.asked, lan.askers), ([name], [Asker(CARD, host(101))]))
 
     def test_address_asked(self) -> None:
         """T01: everything comes from the address that the request was sent to; here a second one of ours."""
@@ -42,7 +50,33 @@ class DownloadTests(NetworkCase):
         self.lan.say(ACK(1), host(5))
         self.lan.request(rrq("absent"), host(5), local=SECOND)
         self.assert_over("Served", "NotFound")
-        self.assertEqual([path.source for path, _ in self.lan.sent], [SECOND, SECOND])
+        self.assertEqual([source(path) for path, _ in self.lan.sent], [SECOND, SECOND])
+
+    def test_one_address(self) -> None:
+        """A socket that has one address only is not told which to send from."""
+        self.lan = Network(pinned=False)
+        self.lan.request(rrq("small"), host(5))
+        self.lan.request(rrq("absent"), host(5), 2001)
+        self.lan.say(ACK(1), host(5))
+        self.assertEqual([source(path) for path, _ in self.lan.sent], [None, None])
+        self.assert_over("NotFound", "Served")
+
+    def test_one_port(self) -> None:
+        """What comes to a port for everything is told apart by what it is, and by whose it is."""
+        self.lan = Network(mixed=True)
+        self.lan.request(rrq("large"), host(1))
+        self.lan.request(rrq("large", windowsize=2), host(2))
+        for octets in (ACK(1), wire.data(1, b"x"), ERROR, b"", b"\0\7??"):
+            self.lan.say(octets, host(3))
+        said = [packet.code if isinstance(packet, wire.Error) else None for packet in self.lan.said_to(host(3))]
+        self.assertEqual(said, [5, 5, 4, 4])
+        self.lan.say(ERROR, host(2))
+        self.assertEqual(self.lan.kinds(), ["Ignored", "Ignored", "Dropped", "Dropped", "Dropped", "Probed"])
+        self.lan.outcomes.clear()
+        for block in range(1, 12):
+            self.lan.say(ACK(block), host(1))
+        self.lan.say(ACK(11), host(1))
+        self.assert_over("Served")
 
     def test_many_in_one_moment(self) -> None:
         """A thousand machines that ask at once are all served, and one timer is enough for them."""
@@ -70,7 +104,12 @@ class DownloadTests(NetworkCase):
         self.lan.request(rrq("large"), host(1))
         self.assert_over("TimedOut")
         self.assertLess(self.lan.clock.seconds(), 60)
-        self.assertEqual(len(self.lan.sent), 1 + TftpSettings().retries + 1)
+        self.assertEqual(len(self.lan.sent), 1 + Patience().unheard + 1)
+        self.lan.sent.clear()
+        self.lan.request(rrq("large"), host(1))
+        self.lan.say(ACK(1), host(1))
+        self.assert_over("TimedOut", "TimedOut")
+        self.assertEqual(len(self.lan.sent), 2 + TftpSettings().retries + 1)
 
     def test_probe(self) -> None:
         """T20, T36: EDK2 asks for the size, breaks off with ERROR 8, and asks again from another port at once."""
@@ -114,6 +153,11 @@ class RefusedTests(NetworkCase):
 
     def test_words(self) -> None:
         """The log knows the reason, the client is told no more than it must know."""
+        for self.lan in (Network(), Network(remembers=True)):
+            self.words()
+
+    def words(self) -> None:
+        """Whether or not the files have to be looked for."""
         for name in ("absent", "forbidden", "unreadable"):
             self.lan.request(rrq(name), host(101))
         self.assertEqual(
@@ -240,7 +284,7 @@ class TroubleTests(NetworkCase):
         self.lan.request(rrq("large"), host(3))
         self.lan.unreachable.add(host(3))
         self.lan.say(ACK(1), host(3))
-        self.assert_over("NotSent", "Ignored", "NotFound", "NotSent", "Served")
+        self.assert_over("NotSent", "NotFound", "Ignored", "NotSent", "Served")
         self.assertEqual(bytes(client.octets), LARGE)
         outcome = self.lan.outcomes[3]
         assert isinstance(outcome, NotSent)
@@ -253,17 +297,18 @@ class TroubleTests(NetworkCase):
         self.lan.settle(until=1.5)
         self.assertEqual(len(self.lan.sent), 2)
         self.lan.unreachable.add(host(1))
-        self.assert_over("TimedOut")
+        self.assert_over("TimedOut", "Ignored")
 
     def test_mistakes(self) -> None:
         """A mistake of ours, in opening or in reading, is told in full, and others go on."""
-        client = self.lan.download("large", host(2))
-        for name in ("bug", "wrong"):
-            self.lan.request(rrq(name), host(1))
-        self.assert_over("Broken", "Broken", "Served")
-        self.assertEqual(bytes(client.octets), LARGE)
-        self.assertEqual([getattr(packet, "code", None) for packet in self.lan.said_to(host(1))], [0, 0])
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        for self.lan in (Network(), Network(remembers=True)):
+            client = self.lan.download("large", host(2))
+            for name in ("bug", "wrong"):
+                self.lan.request(rrq(name), host(1))
+            self.assert_over("Broken", "Broken", "Served")
+            self.assertEqual(bytes(client.octets), LARGE)
+            self.assertEqual([getattr(packet, "code", None) for packet in self.lan.said_to(host(1))], [0, 0])
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
 
     def test_payload_that_cannot_be_closed(self) -> None:
         """Nor does one that cannot be given back keep its transfer alive."""

@@ -88,8 +88,9 @@ class DeadlinesTests(SynchronousTestCase):
             self.deadlines.set(f"goes {number}", 1.0)
             self.deadlines.drop(f"goes {number}")
             self.deadlines.set("moves", 1000.0 - number / 16)
-            self.assertLessEqual(len(self.deadlines._heap), 2 * 102 + MOST_VOID)
-        self.assertEqual(len(self.deadlines._things), 101)
+            self.assertLessEqual(len(self.deadlines._ticks), 2 * 102 + MOST_VOID)
+        self.assertEqual(len(self.deadlines._due), 101)
+        self.assertLessEqual(len(self.deadlines._slots), 101)
         self.advance(4.0)
         self.assertEqual([thing for thing, _ in self.looked], [f"stays {number}" for number in range(100)])
 

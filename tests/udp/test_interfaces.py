@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+import struct
 from ipaddress import IPv4Address, IPv4Network
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.udp import interfaces as interfaces_module
-from pixelboot.udp.interfaces import default_interface, interfaces
+from pixelboot.udp.interfaces import ETHERNET_MTU, MOST_MTUS, MTU_KEPT, Mtus, default_interface, interfaces
 
 
 class InterfacesTests(SynchronousTestCase):
@@ -37,6 +38,26 @@ class InterfacesTests(SynchronousTestCase):
         for address in found:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
                 probe.bind((str(address), 0))
+
+
+class MtuTests(SynchronousTestCase):
+    """The longest packet of an interface."""
+
+    def test_asked_now_and_then(self) -> None:
+        """The kernel's answer is kept for a while, and then asked for again."""
+        mtus = Mtus()
+        loopback = interfaces()["lo"].mtu
+        self.assertEqual(mtus.of("lo", 10.0), loopback)
+        self.patch(interfaces_module, "_ask", lambda *question: struct.pack("@i20x", 1234))
+        self.assertEqual(mtus.of("lo", 10.0 + MTU_KEPT - 0.1), loopback)
+        self.assertEqual(mtus.of("lo", 10.0 + MTU_KEPT), 1234)
+
+    def test_no_interface(self) -> None:
+        """What has gone meanwhile is taken for Ethernet; whatever comes and goes takes no memory in the end."""
+        mtus = Mtus()
+        for number in range(2 * MOST_MTUS):
+            self.assertEqual(mtus.of(f"gone{number}", 0.0), ETHERNET_MTU)
+        self.assertLessEqual(len(mtus._known), MOST_MTUS)
 
 
 class DefaultTests(SynchronousTestCase):

@@ -28,7 +28,7 @@ from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.leases.lease import Claim, Lease, State
 from pixelboot.library.library import Library
-from pixelboot.library.tree import Absent
+from pixelboot.library.tree import Absent, Asker
 from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
 from pixelboot.site import Site, load, read
@@ -276,17 +276,25 @@ class DhcpTests(ServiceCase):
         self.stop()
 
 
+class Nothing:
+    """No files."""
+
+    def at_hand(self, name: str, asker: Asker) -> Payload | None:
+        """There are none."""
+        raise Absent(name)
+
+    async def open(self, name: str, asker: Asker) -> Payload:
+        """As above."""
+        raise Absent(name)
+
+
 class TftpTests(TestCase):
     """`describe_tftp`."""
 
     async def test_transfers(self) -> None:
         """What is served; the port is the one that is listened on."""
-
-        async def nothing(name: str) -> Payload:
-            raise Absent(name)
-
         settings = read({"tftp": {"port": free_udp_port(), "address": "127.0.0.1"}}).tftp
-        service = TftpService(reactor, settings, nothing, self.fail, lambda address: None, lambda: 0.0)
+        service = TftpService(reactor, settings, Nothing(), self.fail, lambda address: None)
         service.listen()
         service.startService()
         self.addCleanup(service.stopService)

@@ -58,6 +58,17 @@ class Query:
     uuid: str = ""
     """Its UUID as it is written; `OWN_UUID` lets iPXE say it, empty is not a word of it."""
 
+    base: str = ""
+    """What its URLs begin with (``http://10.77.0.1:8080/``); empty for a script that is fetched from there itself.
+
+    A script that is not may be the first thing that an iPXE runs, before the network is up.
+    """
+
+    @property
+    def network(self) -> str:
+        """The line that brings the network up where that may be needed."""
+        return "isset ${ip} || dhcp || goto failed\n" if self.base else ""
+
     def __str__(self) -> str:
         mac = str(self.machine).replace(":", "-") if self.machine else "${netX/mac:hexhyp}"
         return f"mac={mac}&uuid={self.uuid}" if self.uuid else f"mac={mac}"
@@ -78,18 +89,18 @@ def boot_script(query: Query, notice: str = "") -> str:
 echo pixelboot: {shown(notice, 200)}
 prompt --timeout 10000 The menu comes in 10 seconds, or at any key. ||
 """
-    return _going_on(f"menu.ipxe?{query}", "menu", told)
+    return _going_on(f"menu.ipxe?{query}", "menu", query, told)
 
 
 def asking_script(query: Query, more: str = "") -> str:
     """The first script of a machine that has to come again, and say more of itself; `more` of the query is as it is."""
-    return _going_on(f"boot.ipxe?{query}{more and '&' + more}", "script", "")
+    return _going_on(f"boot.ipxe?{query}{more and '&' + more}", "script", query, "")
 
 
-def _going_on(to: str, what: str, before: str) -> str:
+def _going_on(to: str, what: str, query: Query, before: str) -> str:
     return f"""#!ipxe
 {before}:{what}
-chain --replace --autofree {to} || goto failed
+{query.network}chain --replace --autofree {query.base}{to} || goto failed
 :failed
 echo
 echo pixelboot: the {what} could not be fetched from the server.
@@ -107,8 +118,8 @@ def container_script(entry: Entry, query: Query, token: str = "") -> str:
     What was chosen for once has a `token`, which the machine brings when it comes for the kernel.  The server then
     holds it for taken, so when anything fails the machine tries the same again.  Else it asks the server anew.
     """
-    load = "\n".join(_load(entry, token and f"?once={token}"))
-    again = "goto boot" if token else f"chain --replace --autofree boot.ipxe?{query} || goto failed"
+    load = "\n".join(_load(entry, token and f"?once={token}", query.base))
+    again = "goto boot" if token else f"chain --replace --autofree {query.base}boot.ipxe?{query} || goto failed"
     return _doing(load, query, again)
 
 
@@ -125,14 +136,14 @@ def shell_script(query: Query) -> str:
 def _doing(what: str, query: Query, again: str) -> str:
     return f"""#!ipxe
 :boot
-{what}
+{query.network}{what}
 :failed
 echo
 echo pixelboot: that did not boot.
 prompt --key m --timeout 10000 Press m for the menu. Trying again in 10 seconds. && goto menu ||
 {again}
 :menu
-chain --replace --autofree menu.ipxe?{query} || goto failed
+chain --replace --autofree {query.base}menu.ipxe?{query} || goto failed
 """
 
 
@@ -251,9 +262,9 @@ def _boot(entry: Entry) -> list[str]:
     return [*_load(entry), "goto failed"]
 
 
-def _load(entry: Entry, query: str = "") -> list[str]:
+def _load(entry: Entry, query: str = "", base: str = "") -> list[str]:
     """What boots an entry without an obstacle, or goes to ``failed``; `query` stands behind the URL of the kernel."""
-    url = f"containers/{quote(entry.id, safe='', errors='replace')}"
+    url = f"{base}containers/{quote(entry.id, safe='', errors='replace')}"
     load = [f"echo pixelboot: starting {shown(entry.name, 60)}", "imgfree"]
     load.append(f"kernel {url}/kernel{query} {_arguments(entry)}".rstrip() + " || goto failed")
     if entry.initrd:

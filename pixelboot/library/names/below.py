@@ -10,21 +10,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from collections.abc import Sequence
 
-LONGEST_NAME = 1024
-"""Characters of a name; a TFTP request is not even that long."""
-
-LONGEST_COMPONENT = 255
-"""Octets of one component; no file system of Linux has longer ones."""
+from pixelboot.library.names.components import DEEPEST, Absent, Forbidden
+from pixelboot.library.names.folded import Listings
+from pixelboot.library.names.trail import Trail, seen
 
 MOST_LINKS = 40
 """Links followed on the way to one file, as many as the kernel follows."""
-
-DEEPEST = 64
-"""Folders between the root and a file, so many descriptors are open for a moment."""
 
 _TRAVERSE = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
@@ -46,16 +40,6 @@ _FINAL = frozenset(
 """Errors of the system that say something about the file, and will say it again.  Others (no descriptor is left, the
 disk does not answer) say something about this moment."""
 
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-
-
-class Absent(Exception):
-    """There is no such file; the text says so to a person, and how to get it where that is known."""
-
-
-class Forbidden(Exception):
-    """There may be something of that name, but it is not served; the text says why."""
-
 
 class Outside(Forbidden):
     """It is a link to something that is not below the folder."""
@@ -64,35 +48,11 @@ class Outside(Forbidden):
         super().__init__("it is a link that leads out of the folder")
 
 
-def components(name: str) -> tuple[str, ...]:
-    r"""The components of a name as a client sends it, at least one.
-
-    ``/`` and ``\`` part them; those that are empty or ``.`` do not count, also at the beginning: ``/a//b`` is ``a/b``.
-
-    :raises Forbidden: for what is no name of a file in the tree, whatever is there.
-    """
-    if len(name) > LONGEST_NAME:
-        raise Forbidden("the name is too long")
-    if _CONTROL.search(name):
-        raise Forbidden("the name has control characters")
-    parts = tuple(part for part in re.split(r"[/\\]", name) if part not in ("", "."))
-    if not parts or name[-1] in "/\\":
-        raise Forbidden("it is the name of a folder")
-    if ".." in parts:
-        raise Forbidden("the name leads out of the folder")
-    if any(part.startswith(".") for part in parts):
-        raise Forbidden("what begins with a dot is hidden")
-    try:
-        longest = max(len(os.fsencode(part)) for part in parts)
-    except UnicodeEncodeError:
-        raise Forbidden("no file can have such a name") from None
-    if longest > LONGEST_COMPONENT or len(parts) > DEEPEST:
-        raise Forbidden("the name is too long")
-    return parts
-
-
-def open_below(root: str, parts: Sequence[str]) -> int:
+def open_below(root: str, parts: Sequence[str], trail: Trail | None = None, listings: Listings | None = None) -> int:
     """A descriptor, for reading, of the regular file with these `components` below the folder `root`.
+
+    Given `listings`, a component that is not there is one that differs from it in the case of letters.  What was looked
+    at, `trail` has then, also where there is no file.
 
     :raises Absent: if there is none.
     :raises Forbidden: if it is no regular file, not in the folder, or may not be opened.
@@ -107,7 +67,7 @@ def open_below(root: str, parts: Sequence[str]) -> int:
     except OSError as error:
         raise refusal(error, what) from None
     try:
-        return _walk(root, folders, parts)
+        return _Walk(root, folders, trail or Trail(), listings).go(parts)
     except (FileNotFoundError, NotADirectoryError):
         raise Absent("there is no such file") from None
     except OSError as error:
@@ -117,41 +77,95 @@ def open_below(root: str, parts: Sequence[str]) -> int:
             os.close(folder)
 
 
-def _walk(root: str, folders: list[int], parts: Sequence[str]) -> int:
-    """As `open_below`; `folders` are the descriptors of the root and of what was entered below it."""
-    ahead = list(reversed(parts))
-    links = 0
-    while ahead:
-        part = ahead.pop()
-        if part == "..":  # in the target of a link
-            if len(folders) == 1:
-                raise Outside
-            os.close(folders.pop())
-            continue
-        # A device is not even opened: that alone may do something.
-        mode = os.stat(part, dir_fd=folders[-1], follow_symlinks=False).st_mode
-        if stat.S_ISLNK(mode):
-            links += 1
-            if links > MOST_LINKS:
-                raise Forbidden("it is a link that leads nowhere")
-            target = os.readlink(part, dir_fd=folders[-1])
-            steps = _steps(target)
-            if target.startswith("/"):
-                steps = _steps_inside(root, steps)
-                while len(folders) > 1:
-                    os.close(folders.pop())
-            ahead += reversed(steps)
-        elif stat.S_ISDIR(mode):
-            if len(folders) > DEEPEST:
-                raise Forbidden("it lies too deep")
-            folders.append(os.open(part, _TRAVERSE | os.O_NOFOLLOW, dir_fd=folders[-1]))
-        elif not stat.S_ISREG(mode):
-            raise Forbidden("it is not a regular file")
-        elif ahead:
-            raise NotADirectoryError
+class _Walk:
+    """The way down, one component at a time."""
+
+    def __init__(self, root: str, folders: list[int], trail: Trail, listings: Listings | None) -> None:
+        """`folders` are the descriptors of the root and of what is entered below it."""
+        self._root = root
+        self._folders = folders
+        self._paths = [root]
+        self._trail = trail
+        self._listings = listings
+
+    def go(self, parts: Sequence[str]) -> int:
+        """As `open_below`."""
+        ahead = list(reversed(parts))
+        asked = len(ahead)  # Below this many, what lies ahead is of the client's name, else of a link's target.
+        links = 0
+        while ahead:
+            asked = min(asked, len(ahead))
+            part = ahead.pop()
+            if part == "..":  # in the target of a link
+                self._leave()
+                continue
+            path = f"{self._paths[-1]}/{part}"
+            # A device is not even opened: that alone may do something.
+            try:
+                status = os.stat(part, dir_fd=self._folders[-1], follow_symlinks=False)
+            except FileNotFoundError:
+                other = self._other(part, path, asked=len(ahead) < asked)
+                if other is None:
+                    raise
+                ahead.append(other)
+                asked -= 1  # What is in a listing is not looked for again in another case.
+                continue
+            if stat.S_ISLNK(status.st_mode):
+                links += 1
+                if links > MOST_LINKS:
+                    raise Forbidden("it is a link that leads nowhere")
+                self._trail.saw(path, seen(status))
+                ahead += reversed(self._target(part))
+            elif stat.S_ISDIR(status.st_mode):
+                if len(self._folders) > DEEPEST:
+                    raise Forbidden("it lies too deep")
+                self._trail.entered(path, status)
+                self._folders.append(os.open(part, _TRAVERSE | os.O_NOFOLLOW, dir_fd=self._folders[-1]))
+                self._paths.append(path)
+            elif not stat.S_ISREG(status.st_mode):
+                raise Forbidden("it is not a regular file")
+            elif ahead:
+                self._trail.saw(path, seen(status))
+                raise NotADirectoryError
+            else:
+                descriptor = regular(os.open(part, READ | os.O_NOFOLLOW, dir_fd=self._folders[-1]))
+                self._trail.saw(path, seen(os.fstat(descriptor)))
+                return descriptor
+        raise Forbidden("it is a folder")
+
+    def _leave(self) -> None:
+        """Up to the folder above."""
+        if len(self._folders) == 1:
+            raise Outside
+        os.close(self._folders.pop())
+        self._paths.pop()
+
+    def _target(self, link: str) -> list[str]:
+        """Where a link leads from here; from the root, if it is absolute."""
+        target = os.readlink(link, dir_fd=self._folders[-1])
+        steps = _steps(target)
+        if target.startswith("/"):
+            steps = _steps_inside(self._root, steps)
+            while len(self._folders) > 1:
+                self._leave()
+        return steps
+
+    def _other(self, part: str, path: str, asked: bool) -> str | None:
+        """The name here that differs from `part`, if a client `asked` for it, in case alone; None if there is none."""
+        folder, above = self._folders[-1], self._paths[-1]
+        if self._listings is None or not asked:
+            self._trail.missed(path)
+            return None
+        try:
+            listing = self._listings.of(folder, above)
+        except PermissionError:  # A folder that may be entered, but not read.
+            self._trail.missed(path)
+            return None
+        if listing.settled:
+            self._trail.saw(above, listing.stamp, os.stat if len(self._folders) == 1 else os.lstat)
         else:
-            return regular(os.open(part, READ | os.O_NOFOLLOW, dir_fd=folders[-1]))
-    raise Forbidden("it is a folder")
+            self._trail.lost()
+        return listing.names.get(part.casefold())
 
 
 def _steps(path: str) -> list[str]:

@@ -27,14 +27,14 @@ from pixelboot.boot.ipxe.script import (
 )
 from pixelboot.hwaddr import HardwareAddress
 
-OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}"}
+OURS = {"${pixelboot-waits}", "${selected}", "${platform}", "${netX/mac:hexhyp}", "${ip}"}
 """The settings that our scripts expand."""
 
 DEMO = Entry("demo", "Demo", 14_200_000, "Debian 12", "console=ttyS0 quiet", True, None)
 
 COMMANDS = {
-    "boot", "chain", "choose", "echo", "exit", "goto", "imgfree", "initrd", "iseq", "isset", "item", "kernel", "menu",
-    "prompt", "sanboot", "set", "shell",
+    "boot", "chain", "choose", "dhcp", "echo", "exit", "goto", "imgfree", "initrd", "iseq", "isset", "item", "kernel",
+    "menu", "prompt", "sanboot", "set", "shell",
 }  # fmt: skip
 """The commands that our scripts use; all are in Debian's iPXE."""
 
@@ -122,6 +122,7 @@ class BootScriptTests(SynchronousTestCase):
 
 CARD = HardwareAddress.parse("02:AA:00:00:00:01")
 WHO = "mac=02-aa-00-00-00-01"
+BASE = "http://10.77.0.1:8080/"
 
 
 class AssignedScriptTests(SynchronousTestCase):
@@ -137,7 +138,7 @@ class AssignedScriptTests(SynchronousTestCase):
         self.assertLessEqual(set(re.findall(r"\$\{[^}]*\}?", script)), {*OURS, OWN_UUID})
 
     def test_every_script(self) -> None:
-        for query in (Query(), Query(CARD), Query(CARD, OWN_UUID), Query(None, OWN_UUID)):
+        for query in (Query(), Query(CARD), Query(CARD, OWN_UUID), Query(None, OWN_UUID), Query(CARD, "", BASE)):
             for script in (
                 boot_script(query),
                 boot_script(query, "no ${x} || y"),
@@ -160,6 +161,23 @@ class AssignedScriptTests(SynchronousTestCase):
             f":menu\nchain --replace --autofree menu.ipxe?{WHO} || goto failed\n",
         ):
             self.assertIn(text, script)
+
+    def test_fetched_from_elsewhere(self) -> None:
+        """The network may not be up, and every URL is whole; else neither is so."""
+        for script in (
+            boot_script,
+            asking_script,
+            local_script,
+            shell_script,
+            lambda query: container_script(DEMO, query),
+        ):
+            far, near = script(Query(CARD, base=BASE)), script(Query(CARD))
+            network = "isset ${ip} || dhcp || goto failed\n"
+            self.assertEqual(far.count(network), 1)
+            self.assertLess(far.index(network), far.index("chain "))
+            self.assertEqual(far.replace(network, "").replace(BASE, ""), near)
+            urls = r"(?:chain --replace --autofree|kernel|initrd --name initrd) (\S+)"
+            self.assertTrue(all(url.startswith(BASE) for url in re.findall(urls, far)), far)
 
     def test_once(self) -> None:
         """The token comes back with the kernel alone; after a failure the same is tried again."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.names.below import components
+from pixelboot.library.names.components import components
 from pixelboot.library.names.packaged import PACKAGED, remedy
 
 

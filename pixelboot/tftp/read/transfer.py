@@ -8,8 +8,8 @@ Without options there is no OACK, and without windowsize a window is one block. 
 only on the wire has their number 16 bits.
 
 What is sent again, and why: the timer sends the whole window again, an ACK inside the window what it leaves open
-(RFC 7440 §4).  But of the first window only the first block is sent again until one was acknowledged: till then nothing
-shows that anybody is there, and whoever asks in another's name shall not have a window sent to him nine times.
+(RFC 7440 §4).  But a window is sent whole twice at the most, and then only its first block, until one is acknowledged:
+till then nothing shows that anybody is there, and nobody in whose name another asks shall have it nine times.
 
 A repeated ACK is never answered in lock-step: that would double every packet from there on (the Sorcerer's Apprentice,
 RFC 1123 §4.2.3.1).  In a window it is how a client says that the window's first block was lost, so it is answered, once
@@ -23,42 +23,15 @@ So an ACK of exactly that block is no complaint.  Where it was meant as one, the
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from pixelboot.malformed import Malformed
-from pixelboot.payload import Payload
 from pixelboot.tftp import wire
-from pixelboot.tftp.blocks import Blocks
 from pixelboot.tftp.negotiate import Terms
-from pixelboot.tftp.wire import ErrorCode, ack_block
-
-LONGEST_SILENCE = 240.0
-"""Seconds in which a client must be heard that asked for an interval of retransmission of its own.  Of long intervals
-there are fewer, and none is longer than half of this, for a packet that is lost must be sent again once.  Without this
-bound one request could hold a transfer for as long as 38 minutes."""
-
-FIRST_SILENCE = 60.0
-"""The same until a block is acknowledged: anybody can send a request, and in another's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long an ACK is waited for, and how often."""
-
-    first: float = 1.0
-    """Seconds of the first wait, when no round trip was measured yet."""
-
-    floor: float = 0.1
-    """Seconds of the shortest wait that follows from measured round trips."""
-
-    ceiling: float = 8.0
-    """Seconds of the longest."""
-
-    retries: int = 8
-    """How often in succession the same is sent again; with the waits above, and no interval that the client asked for,
-    28 seconds or more."""
+from pixelboot.tftp.patience import LONGEST_SILENCE, Patience, RoundTrip
+from pixelboot.tftp.read.image import Image
+from pixelboot.tftp.wire import ACK, ErrorCode, ack_block
 
 
 class Result(StrEnum):
@@ -72,8 +45,7 @@ class Result(StrEnum):
     BROKEN = "broken"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """The end of a transfer."""
 
     result: Result
@@ -107,31 +79,29 @@ class ReadTransfer:
 
     __slots__ = (
         "_answered",
+        "_awaited",
         "_base",
-        "_blocks",
         "_doubled",
         "_fresh",
+        "_image",
         "_oack",
-        "_patience",
         "_period",
         "_resent",
         "_retries",
+        "_sent",
         "_sent_at",
-        "_srtt",
         "_started_at",
         "_tries",
-        "_variation",
-        "_wait",
-        "_window",
-        "acknowledged",
+        "_trip",
         "deadline",
         "ending",
+        "first_at",
         "name",
         "terms",
     )
 
-    def __init__(self, name: str, payload: Payload, terms: Terms, patience: Patience, *, rollover: int = 0) -> None:
-        """`payload` stays the caller's to close; `rollover` (0 or 1) is the block number that follows 65535."""
+    def __init__(self, name: str, image: Image, terms: Terms, patience: Patience, *, rollover: int = 0) -> None:
+        """`image` has blocks of `terms.blksize` octets; `rollover` (0 or 1) is the block number after 65535."""
         self.name = name
         """The file's name as the client wrote it; untrusted."""
         self.terms = terms
@@ -140,25 +110,37 @@ class ReadTransfer:
         """When to call `expired`, on the clock of `now`; None before the start and after the end."""
         self.ending: Ending | None = None
         """What came of it; None while it runs."""
-        self.acknowledged = 0
-        """Octets that the client has, as sent."""
-        self._blocks = Blocks(payload, terms.blksize, netascii=terms.netascii)
-        self._patience = patience
+        self.first_at: float | None = None
+        """When the first block was sent; None before."""
+        self._image = image
         self._period = 65535 if rollover else 65536
         self._base = 0  # The last block that was acknowledged; 0 is none.
-        self._window: deque[bytes] = deque()  # The packets of the blocks from there on, as they were sent.
-        self._oack = wire.option_ack(terms.agreed) if terms.agreed else b""  # While its ACK is waited for.
+        self._sent = 0  # The last block that was sent, and is in flight while it is not acknowledged.
+        self._oack = terms.oack  # While its ACK is waited for.
+        self._awaited: bytes | None = None  # The ACK that comes next in lock-step, if nothing was sent twice.
         self._answered = True  # Whether a repeated ACK is not, or not once more, answered in this window.
         self._doubled = -1  # The last block that was sent again; 0 is the OACK.
         self._fresh = False  # Whether everything in flight was sent once only, so that an ACK measures a round trip.
         self._started_at = self._sent_at = 0.0
-        self._srtt: float | None = None
-        self._variation = 0.0
-        self._wait = patience.first
-        self._retries = patience.retries
-        self._bound(FIRST_SILENCE)
+        self._trip = RoundTrip(patience, terms.timeout)
+        self._retries = min(self._trip.retries, patience.unheard)
         self._tries = 0  # How often in succession the timer has sent the same again.
         self._resent = 0  # Packets sent again, in all.
+
+    @property
+    def acknowledged(self) -> int:
+        """Octets that the client has, as sent; of an unconfirmed transfer, all of them."""
+        return self._image.octets(self._base)
+
+    @property
+    def first_size(self) -> int:
+        """Octets of the first block."""
+        return self._image.octets(1)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether the client has acknowledged a block."""
+        return self._base > 0
 
     def start(self, now: float) -> list[bytes]:
         """Begin: the OACK, or the first window where there is none to send."""
@@ -170,6 +152,8 @@ class ReadTransfer:
 
     def received(self, octets: bytes, now: float) -> list[bytes]:
         """What the client's datagram asks to be sent; whatever it is, it is never an exception."""
+        if octets == self._awaited:
+            return self._next(now)
         if self.ending is not None:
             return []
         block = ack_block(octets)
@@ -182,9 +166,25 @@ class ReadTransfer:
         if self._tries >= self._retries:
             return self._give_up(now)
         self._tries += 1
-        if self.terms.timeout is None:
-            self._wait = max(self._wait, min(2 * self._wait, self._patience.ceiling))
+        self._trip.lengthen()
         return self._send_again(now)
+
+    def _next(self, now: float) -> list[bytes]:
+        """The next block in lock-step, when all goes well: what nearly every datagram asks for."""
+        image = self._image
+        base = self._base = self._sent
+        at = base & image.mask
+        piece = image.pieces.get(base >> image.shift) if at else None
+        if piece is None or base == image.blocks:
+            return self._go_on(now)
+        packet = piece[at]
+        self._sent = base + 1
+        self._awaited = ACK + packet[2:4]
+        if not base & 7:  # To measure each of them would take as long as all the rest.
+            self._trip.measured(now - self._sent_at)
+        self._sent_at = now
+        self.deadline = now + self._trip.wait
+        return [packet]
 
     def _acknowledged(self, block: int, now: float) -> list[bytes]:
         """An ACK: of the OACK, of blocks in flight, of the last one before them again, or of no account."""
@@ -192,24 +192,27 @@ class ReadTransfer:
             if block:
                 return []
             self._oack = b""
+            self._retries = self._trip.retries
         else:
-            window = self._window
             steps = (block - self._base) % self._period
-            if steps > len(window) or self._number(self._base + steps) != block:
+            if steps > self._sent - self._base or self._number(self._base + steps) != block:
                 return []
             if not steps:
                 return self._repeated(now)
             if not self._base:
-                self._bound(LONGEST_SILENCE)
+                self._trip.bound(LONGEST_SILENCE)
+                self._retries = self._trip.retries
             self._base += steps
-            for _ in range(steps):
-                self.acknowledged += len(window.popleft()) - 4
-            if not window and self._blocks.ended:
-                self._end(Result.DELIVERED, now)
-                return []
+        return self._go_on(now)
+
+    def _go_on(self, now: float) -> list[bytes]:
+        """Something was acknowledged."""
+        if self._base == self._image.blocks:
+            self._end(Result.DELIVERED, now)
+            return []
         if self._fresh:
             # Else it may be the ACK of either copy: it measures nothing, and the wait stays long (Karn's rule).
-            self._measure(now - self._sent_at)
+            self._trip.measured(now - self._sent_at)
         return self._advance(now)
 
     def _repeated(self, now: float) -> list[bytes]:
@@ -232,43 +235,58 @@ class ReadTransfer:
 
     def _advance(self, now: float) -> list[bytes]:
         """Fill the window up and send it: whole, so that what an ACK inside it left open goes first, again."""
-        window = self._window
-        left = len(window)
-        last = self._base + left
-        try:
-            blocks = self._blocks.take(self.terms.windowsize - left)
-        except OSError as problem:
-            self._end(Result.BROKEN, now, reason=problem.strerror or str(problem))
-            return [wire.error(ErrorCode.UNDEFINED, "the file cannot be read any more")]
-        packets = [wire.data(self._number(block), octets) for block, octets in enumerate(blocks, last + 1)]
-        window.extend(packets)
-        if left and self._base != self._doubled:
-            packets = list(window)
-            self._doubled = last
+        if not self._sent:
+            self.first_at = now
+        left = self._sent - self._base
+        again = left > 0 and self._base != self._doubled
+        first = self._base if again else self._sent
+        packets = self._packets(first, self._base + self.terms.windowsize - first, now)
+        if self.ending is not None:
+            return packets
+        if again:
+            self._doubled = self._sent
             self._resent += left
-        self._tries = 0
+        self._sent = first + len(packets)
+        is_steady, self._tries = not self._tries, 0
         self._fresh = not left
         self._answered = left > 0 or self.terms.windowsize == 1
+        # After a loss the wait is long, so the next ACK is not to be one of those that are not measured.
+        lock_step = self.terms.windowsize == 1 and self._base and is_steady
+        self._awaited = ACK + packets[0][2:4] if lock_step else None
         return self._send(packets, now)
 
     def _send_again(self, now: float) -> list[bytes]:
         """All that is in flight, once; then only its first, as long as nothing shows that the client hears it."""
-        packets = [self._oack] if self._oack else list(self._window) if self._tries <= 1 else [self._window[0]]
-        self._doubled = self._base + len(self._window)
+        if self._oack:
+            packets = [self._oack]
+        else:
+            packets = self._packets(self._base, self._sent - self._base if self._tries <= 1 else 1, now)
+            if self.ending is not None:
+                return packets
+        self._doubled = self._sent
         self._resent += len(packets)
         self._fresh = False
+        self._awaited = None
         return self._send(packets, now)
+
+    def _packets(self, done: int, count: int, now: float) -> list[bytes]:
+        """The blocks after the first `done`; an ERROR, and the end, if they cannot be read any more."""
+        try:
+            return self._image.packets(done, count)
+        except OSError as problem:
+            self._end(Result.BROKEN, now, reason=problem.strerror or str(problem))
+            return [wire.error(ErrorCode.UNDEFINED, "the file cannot be read any more")]
 
     def _send(self, packets: list[bytes], now: float) -> list[bytes]:
         self._sent_at = now
-        self.deadline = now + self._wait
+        self.deadline = now + self._trip.wait
         return packets
 
     def _give_up(self, now: float) -> list[bytes]:
         """The client is silent; if it only did not confirm the last of the file, that is no failure of ours."""
         # A client that acknowledged no block of several has perhaps received none: they may be too large for the way.
-        if self._blocks.ended and (self._base or len(self._window) == 1):
-            self.acknowledged += sum(len(packet) - 4 for packet in self._window)
+        if not self._oack and self._sent == self._image.blocks and (self._base or self._sent == 1):
+            self._base = self._sent
             self._end(Result.UNCONFIRMED, now)
             return []
         self._end(Result.TIMED_OUT, now)
@@ -276,32 +294,7 @@ class ReadTransfer:
 
     def _end(self, result: Result, now: float, code: int = 0, reason: str = "") -> None:
         self.ending = Ending(result, self.acknowledged, now - self._started_at, self._resent, code, reason)
-        self.deadline = None
-        self._window.clear()
-
-    def _bound(self, silence: float) -> None:
-        """Where the client asked for an interval: wait so long, but so that it is over after `silence` seconds."""
-        if self.terms.timeout is not None:
-            self._wait = min(self.terms.timeout, silence / 2)
-            self._retries = min(self._patience.retries, int(silence / self._wait) - 1)
-
-    def _measure(self, trip: float) -> None:
-        """Learn from a round trip of `trip` seconds how long to wait (Jacobson and Karels, as in RFC 6298 §2).
-
-        The floor is lower than the second of §2.4.  That one spares the networks between any two hosts; here both ends
-        are in one network, and every lost packet halts the whole transfer for as long as is waited.  To have waited too
-        short costs a packet, or a window, and then no more: by Karn's rule the wait stays doubled until something that
-        was sent once is acknowledged.
-        """
-        if self._srtt is None:
-            self._srtt, self._variation = trip, trip / 2
-        else:
-            off = trip - self._srtt
-            self._variation += (abs(off) - self._variation) / 4
-            self._srtt += off / 8
-        if self.terms.timeout is None:
-            wait = self._srtt + 4 * self._variation
-            self._wait = min(max(wait, self._patience.floor), self._patience.ceiling)
+        self.deadline = self._awaited = None
 
     def _number(self, block: int) -> int:
         """The number on the wire of a block counted from 1; of 0, which is what an OACK counts as, 0."""

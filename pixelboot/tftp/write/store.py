@@ -1,0 +1,251 @@
+"""The folders where clients may leave files: under which names, how much, and by whom.
+
+Who left a file is written down on the file itself (`pixelboot.tftp.write.file.CLIENT`).  What a client has used of its
+quota is counted anew for each upload, from what is there: so it is the same after a restart, and whoever removes a file
+gives its room back.  Everything here may wait for the disk: it is for threads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pixelboot.library.names.components import Forbidden, components
+from pixelboot.outcome import quantity
+from pixelboot.tftp.negotiate import Refusal
+from pixelboot.tftp.settings import WriteSettings
+from pixelboot.tftp.wire import ErrorCode
+from pixelboot.tftp.write.file import NewFile, clear, examine, used
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_CLOSED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EINVAL, errno.EILSEQ}
+)
+"""What stays so until the operator changes something."""
+
+_Key = tuple[tuple[str, ...], str]
+"""A folder, by the components of its name, and a client or a file in it."""
+
+
+@dataclass(slots=True, eq=False)
+class _Account:
+    """What one client has in one folder, as long as it is leaving something there."""
+
+    octets: int = 0
+    """Of the files that are complete."""
+
+    growing: list[Writing] = field(default_factory=list)
+    """The others."""
+
+    @property
+    def used(self) -> int:
+        """Octets of all of them, with what was announced and has not come yet."""
+        return self.octets + sum(max(writing.file.octets, writing.announced) for writing in self.wanted)
+
+    @property
+    def wanted(self) -> list[Writing]:
+        """Those of the others that may become complete."""
+        return [writing for writing in self.growing if not writing.unwanted]
+
+
+class Store:
+    """Where clients may write."""
+
+    def __init__(self, root: str, areas: Sequence[WriteSettings]) -> None:
+        """`root` is the folder that files are served from; empty for none."""
+        self._root = root
+        self._areas = {tuple(area.folder.split("/")) if area.folder else (): area for area in areas}
+        self._lock = threading.Lock()
+        self._accounts: dict[_Key, _Account] = {}
+        self._names: dict[_Key, Writing] = {}  # Those that are being written.
+
+    def prepare(self) -> list[str]:
+        """Remove what a crash has left; what is wrong with the folders, for a person."""
+        problems = []
+        for at, area in self._areas.items():
+            try:
+                with self._opened(at, area) as folder:
+                    clear(folder)
+            except OSError as problem:
+                where = area.path or os.path.join(self._root, *at)
+                problems.append(f"nothing can be written to {where}: {problem.strerror}")
+        return problems
+
+    def largest(self, name: str) -> int:
+        """Octets of the largest file that may have this name; raises `Refusal` if none may.  Does not wait."""
+        return self._found(name)[1].largest
+
+    def begin(self, name: str, client: str, size: int | None) -> Writing:
+        """A new file that `client`, an address, wants to leave as `name`; `size` is what it says of its octets.
+
+        If it is writing that already it has begun anew, perhaps from the start of the machine: the former is unwanted.
+
+        :raises Refusal: if it may not.
+        :raises OSError: if the disk does not do it now.
+        """
+        at, area, last = self._found(name)
+        if size is not None and size > area.largest:
+            raise Refusal(ErrorCode.DISK_FULL, f"no more than {quantity(area.largest)} are taken here")
+        with self._lock, _translated(), self._opened(at, area) as folder:
+            former = self._names.get((at, last))
+            if former is not None and former.client == client:
+                former.unwanted = True
+            elif former is not None and not former.unwanted:
+                raise Refusal(ErrorCode.FILE_EXISTS, "another machine is writing this file at this moment")
+            examine(folder, last, overwrite=area.overwrite)
+            account = self._accounts.get((at, client)) or _Account()
+            account.octets, files = used(folder, client, last)
+            if files + len(account.wanted) >= area.files:
+                raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {area.files} files here, and no more")
+            writing = Writing(self, area, at, last, client, NewFile(folder, client), size or 0)
+            account.growing.append(writing)
+            self._accounts[at, client] = account
+            self._names[at, last] = writing
+        try:
+            self.check(writing)
+        except BaseException:  # whatever it is, it goes on
+            writing.discard()
+            raise
+        return writing
+
+    def check(self, writing: Writing) -> None:
+        """Refuse what is beyond the quota, or leaves too little of the disk; raises `Refusal` or OSError."""
+        area, free = writing.area, writing.file.free
+        with self._lock:
+            over = self._accounts[writing.at, writing.client].used > area.quota
+        if over:
+            raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {quantity(area.quota)} here, and no more")
+        if free - max(writing.announced - writing.file.octets, 0) < area.free:
+            raise Refusal(ErrorCode.DISK_FULL, "the disk is full")
+
+    def complete(self, writing: Writing) -> None:
+        """Give it its name, while nobody counts; raises `Refusal` or OSError."""
+        with self._lock:
+            writing.look()
+            writing.file.appear(writing.name, overwrite=writing.area.overwrite)
+            account = self._accounts[writing.at, writing.client]
+            account.growing.remove(writing)
+            account.octets += writing.file.octets
+
+    def ended(self, writing: Writing) -> None:
+        """It is complete, or given up; called once."""
+        with self._lock:
+            if self._names.get((writing.at, writing.name)) is writing:
+                del self._names[writing.at, writing.name]
+            account = self._accounts.get((writing.at, writing.client))
+            if account is None:
+                return  # It was complete, and then the last of its client's others ended.
+            if writing in account.growing:
+                account.growing.remove(writing)
+            if not account.growing:
+                del self._accounts[writing.at, writing.client]
+
+    def _found(self, name: str) -> tuple[tuple[str, ...], WriteSettings, str]:
+        """The folder that a name lies in, what holds there, and the name in it; raises `Refusal`."""
+        try:
+            *above, last = components(name)
+        except Forbidden as problem:
+            raise Refusal(ErrorCode.ACCESS_VIOLATION, str(problem)) from None
+        at = tuple(above)
+        if at not in self._areas:
+            raise Refusal(ErrorCode.ACCESS_VIOLATION, "nothing can be written here")
+        return at, self._areas[at], last
+
+    @contextmanager
+    def _opened(self, at: tuple[str, ...], area: WriteSettings) -> Iterator[int]:
+        """A descriptor of the folder; below the root no link is followed.  Raises OSError."""
+        if not area.path and not self._root:
+            raise FileNotFoundError(errno.ENOENT, "no folder is served (tftp.root)")
+        folder = os.open(area.path or self._root, _FOLDER)
+        try:
+            for part in () if area.path else at:
+                inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
+
+
+@dataclass(slots=True, eq=False)
+class Writing:
+    """One upload as the disk sees it.  One call at a time; `finish` or `discard` ends it."""
+
+    store: Store
+    """Whose it is."""
+
+    area: WriteSettings
+    """What holds in its folder."""
+
+    at: tuple[str, ...]
+    """The folder, by the components of its name."""
+
+    name: str
+    """The file's name in it."""
+
+    client: str
+    """Who leaves it here."""
+
+    file: NewFile
+    """The file."""
+
+    announced: int = 0
+    """Octets that the client says it will have; 0 if it does not."""
+
+    unwanted: bool = False
+    """Set, by any thread, when it is not to be completed any more: it was given up, or its client began anew."""
+
+    ended: bool = False
+    """Whether it is over."""
+
+    def look(self) -> None:
+        """Raise `Refusal` if it is not to be completed any more."""
+        if self.unwanted:
+            raise Refusal(ErrorCode.UNDEFINED, "the machine has begun to write it anew")
+
+    def write(self, octets: bytes) -> int:
+        """Append; how many octets there are now.  Raises `Refusal`, or OSError when the disk is broken."""
+        self.look()
+        with _translated():
+            self.file.write(octets)
+            self.store.check(self)
+        return self.file.octets
+
+    def finish(self) -> None:
+        """Let it be there, under its name and for good; raises `Refusal`, or OSError when the disk is broken."""
+        try:
+            with _translated():
+                self.file.sync()
+                self.store.complete(self)
+                self.file.settle()
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Give back what it holds; nothing is left of it if it is not complete.  May be called more than once."""
+        if not self.ended:
+            self.ended = True
+            self.file.discard()
+            self.store.ended(self)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the system says, as what a client is told."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in _FULL:
+            raise Refusal(ErrorCode.DISK_FULL, "the disk is full") from None
+        if problem.errno == errno.EEXIST:
+            raise Refusal(ErrorCode.FILE_EXISTS, "there is a file of this name already") from None
+        if problem.errno in _CLOSED:
+            words = f"nothing can be written here: {problem.strerror}"
+            raise Refusal(ErrorCode.ACCESS_VIOLATION, words) from None
+        raise

@@ -1,0 +1,1 @@
+"""Many datagrams to a system call: one socket for thousands of exchanges."""

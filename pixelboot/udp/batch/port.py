@@ -1,0 +1,170 @@
+"""One UDP port for all exchanges that have begun, or for all requests: thousands of datagrams a second."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+from twisted.internet.interfaces import IReactorFDSet
+from twisted.logger import Logger
+
+from pixelboot.udp.batch import mmsg
+from pixelboot.udp.batch.path import Path, tell
+from pixelboot.udp.batch.plain import Datagram, Plain
+from pixelboot.udp.descriptor import Descriptor
+from pixelboot.udp.port import nobody
+
+LONGEST_TURN = 0.002
+"""Seconds after which other descriptors get their turn, however much arrives meanwhile."""
+
+PATIENCE = 8
+"""Spins in succession that were in vain, after which there is none for a while."""
+
+LONGEST_REST = 1024
+"""Turns without a spin, at the most."""
+
+_POSSIBLE = mmsg.is_possible()
+
+_log = Logger(namespace="pixelboot.udp")
+
+
+class Spin:
+    """Decides whether it is worth while to wait for the next datagram instead of going back to the reactor.
+
+    To be woken takes longer than a client in the same network takes to answer, and a client in lock-step is answered
+    once per round trip.  Where the answer does not come while we wait, as over a slower network, waiting is only heat:
+    then it is tried ever more rarely.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        """How long a wait is at the most; 0 is never."""
+        self._vain = 0
+        self._rest = 0
+        self._resting = 0
+
+    def is_due(self) -> bool:
+        """Whether to wait this time."""
+        if not self._resting:
+            return self.seconds > 0
+        self._resting -= 1
+        return False
+
+    def came(self) -> None:
+        """The wait was not in vain."""
+        self._vain = self._rest = 0
+
+    def nothing_came(self) -> None:
+        """The wait was in vain."""
+        self._vain += 1
+        if self._vain >= PATIENCE:
+            self._vain = PATIENCE - 1  # One more tells whether it has become better.
+            self._rest = self._resting = min(max(16, 2 * self._rest), LONGEST_REST)
+
+
+class BatchPort(Descriptor):
+    """Reads from a socket made by `pixelboot.udp.port.open_socket` while it is started; sends until it is stopped."""
+
+    def __init__(
+        self,
+        reactor: IReactorFDSet,
+        opened: socket.socket,
+        failed: Callable[[Path, OSError], None],
+        *,
+        told: bool = False,
+        spin: float = 0.0,
+        is_busy: Callable[[], bool] = lambda: False,
+        batched: bool = _POSSIBLE,
+    ) -> None:
+        """`failed` hears of datagrams that the network does not take: no route, forbidden, no such address of ours.
+
+        `told` is whether the third part of each datagram says where it arrived (`pixelboot.udp.batch.path.place`).
+        `spin` is how many seconds are waited for the next datagram before the reactor's turn, while `is_busy`.
+        """
+        super().__init__(reactor, opened)
+        tell(opened, told)
+        self._calls = (mmsg.Batched if batched else Plain)(opened, failed, told=told)
+        self._received: Callable[[Iterable[Datagram]], object] = nobody
+        self._spin = Spin(spin)
+        self._is_busy = is_busy
+        self._gathers = False
+        name = opened.getsockname()
+        self.address: str = name[0]
+        """The address that is listened at."""
+        self.number: int = name[1]
+        """The UDP port number."""
+
+    def __str__(self) -> str:
+        return f"{self.address} udp {self.number}"
+
+    def start(self, received: Callable[[Iterable[Datagram]], object]) -> None:
+        """Read from now on; `received` is called with the datagrams that have arrived, to be gone through at once.
+
+        What it raises is logged by the reactor, and the port reads on.
+        """
+        self._received = received
+        self._read_on()
+
+    def stop(self) -> None:
+        """Send what waits, stop reading and close the socket.  May be called more than once."""
+        if self.fileno() >= 0:
+            self._calls.flush()
+        super().stop()
+
+    def doRead(self) -> None:
+        """Take what has arrived and send what is answered, by the batch."""
+        with self.together():
+            self._read()
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is sent meanwhile leaves together, at the end of it or before."""
+        outer, self._gathers = self._gathers, True
+        try:
+            yield
+        finally:
+            self._gathers = outer
+            if not outer and self.fileno() >= 0:
+                self._calls.flush()
+
+    def _read(self) -> None:
+        calls = self._calls
+        end = perf_counter() + LONGEST_TURN
+        while self._is_reading:
+            try:
+                datagrams = calls.receive() or self._wait(end)
+            except OSError as problem:
+                # No memory at this moment, or the interface went down: the next datagram may come.
+                _log.warn("{port}: {problem}", port=self, problem=problem)
+                return
+            if not datagrams:
+                return
+            self._received(datagrams)
+            calls.flush()
+            if perf_counter() >= end:
+                return
+
+    def _wait(self, end: float) -> Iterable[Datagram] | None:
+        """What arrives within a spin, if that is worth while."""
+        spin = self._spin
+        if not (spin.is_due() and self._is_busy()):
+            return None
+        receive = self._calls.receive
+        until = min(perf_counter() + spin.seconds, end)
+        while perf_counter() < until:
+            if datagrams := receive():
+                spin.came()
+                return datagrams
+        spin.nothing_came()
+        return None
+
+    def send(self, packets: Sequence[bytes], path: Path) -> None:
+        """Send datagrams to one peer, in order; while datagrams are read, together with the answers to the others.
+
+        What finds no room in the socket is lost, as on any other part of the way.
+        """
+        self._calls.send(packets, path)
+        if not self._gathers:
+            self._calls.flush()
