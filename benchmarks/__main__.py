@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import boot_time, catalogue, containers, offers
 from benchmarks.dhcp import run as dhcp
+from benchmarks.tftp import run as tftp
 
 if __name__ == "__main__":
     sys.exit(
@@ -15,6 +16,7 @@ if __name__ == "__main__":
                 catalogue.main(["--check"]),
                 offers.main(["--check"]),
                 dhcp.main(["--check"]),
+                tftp.main(["--check"]),
                 boot_time.main([]),
                 boot_time.main(["--firmware", "uefi"]),
             ]

@@ -1,0 +1,7 @@
+"""``python -m benchmarks.tftp``."""
+
+import sys
+
+from benchmarks.tftp.run import main
+
+sys.exit(main())
