@@ -44,7 +44,10 @@ OVMF_VARS = Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 LOADERS = Path("/usr/lib/ipxe")
 """The folder of the loaders that machines fetch."""
 
-_NETBOOT = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
+NETBOOT = Path("/usr/lib/debian-installer/images/12/amd64/text")
+"""Debian's installer as it is served to machines by TFTP, with PXELINUX, shim and GRUB."""
+
+_NETBOOT = NETBOOT / "debian-installer/amd64"
 
 INSTALLER_KERNEL = _NETBOOT / "linux"
 """The kernel of Debian's installer, as it is booted over the network."""
@@ -53,6 +56,7 @@ INSTALLER_INITRD = _NETBOOT / "initrd.gz"
 """The installer itself: with the kernel 49 MB."""
 
 _FILES = {
+    NETBOOT: ("Debian's installer, its boot loaders", "debian-installer-12-netboot-amd64"),
     BOOT_ROM: ("QEMU's network boot ROM", "ipxe-qemu"),
     OVMF_CODE: ("the UEFI firmware", "ovmf"),
     OVMF_VARS: ("the UEFI firmware's memory", "ovmf"),

@@ -24,6 +24,8 @@ _FILTER = (
 )
 _MESSAGES = {1: "DISCOVER", 2: "OFFER", 3: "REQUEST", 4: "DECLINE", 5: "ACK", 6: "NAK", 7: "RELEASE", 8: "INFORM"}
 _BOOT_SERVER_PORT = 4011
+_UDP = 17
+_TFTP_ACK, _TFTP_OACK = b"\0\4", b"\0\6"
 _GET = re.compile(rb"GET (\S+) HTTP/1")
 _READ = re.compile(rb"\x00\x45.{4}\x00\x01([!-~]+)\x00octet\x00", re.IGNORECASE | re.DOTALL)
 """A read request (RFC 1350 §5) in a frame: port 69, length and checksum, what it is, the name, the mode."""
@@ -38,7 +40,8 @@ class Step:
 
     what: str
     """``DISCOVER``, ``ACK`` …, the same at port 4011: ``4011:ACK``, or the file that was asked for: ``/boot.ipxe``
-    by HTTP, ``tftp:snponly.efi`` by TFTP."""
+    by HTTP, ``tftp:snponly.efi`` by TFTP.  What else of TFTP is captured: ``tftp:OACK tsize=42 windowsize=4``, with
+    the options in order of their names, and ``tftp:ACK 8``."""
 
     frame: bytes
     """The Ethernet frame."""
@@ -66,8 +69,10 @@ class Step:
 class Capture:
     """A capture on the bridge of a segment that runs until it is stopped."""
 
-    def __init__(self, segment: Segment, name: str) -> None:
+    def __init__(self, segment: Segment, name: str, also: str = "") -> None:
         """Begin; `name` distinguishes the captures of one network.
+
+        What `also` is true of (pcap-filter(7)) is captured too.
 
         :raises lab.process.LabError: if tcpdump does not start.
         """
@@ -76,7 +81,7 @@ class Capture:
             "tcpdump",
             segment.home.argv(
                 *(program("tcpdump"), "-i", segment.bridge, "-n", "-p", "-U", "-Z", "root", "--immediate-mode"),
-                *("--time-stamp-precision=nano", "-w", str(self._path), _FILTER),
+                *("--time-stamp-precision=nano", "-w", str(self._path), f"{_FILTER} or ({also})" if also else _FILTER),
             ),
         )
         segment.until_closed.callback(self._tcpdump.stop)
@@ -109,9 +114,26 @@ def _meaning(frame: bytes) -> str | None:
         return match[1].decode("ascii", "replace")
     if match := _READ.search(frame):
         return f"tftp:{match[1].decode('ascii')}"
+    if told := _tftp(frame):
+        return f"tftp:{told}"
     step = Step(0.0, "", frame)
     try:
         message = _MESSAGES.get(step.message.kind)
     except ValueError:
         return None
     return f"4011:{message}" if _BOOT_SERVER_PORT in step.ports else message
+
+
+def _tftp(frame: bytes) -> str:
+    """What a frame acknowledges, if it is TFTP's OACK (RFC 2347) or ACK; empty otherwise."""
+    if frame[23] != _UDP:
+        return ""
+    start = 14 + (frame[14] & 0x0F) * 4
+    octets = frame[start + 8 : start + int.from_bytes(frame[start + 4 : start + 6])]
+    if octets[:2] == _TFTP_ACK:
+        return f"ACK {int.from_bytes(octets[2:4])}"
+    if octets[:2] == _TFTP_OACK:
+        words = octets[2:].decode("ascii", "replace").split("\0")
+        options = zip(words[:-1:2], words[1::2], strict=True)
+        return " ".join(("OACK", *sorted(f"{name.lower()}={value}" for name, value in options)))
+    return ""

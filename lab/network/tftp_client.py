@@ -59,6 +59,9 @@ class Download:
     windowsize: int = 1
     """As it was agreed, in blocks."""
 
+    port: int = 0
+    """Which the answers came from."""
+
     data: int = 0
     """DATA datagrams that came."""
 
@@ -155,16 +158,20 @@ class _Client:
                 continue
             opcode = buffer[1]
             if opcode == _DATA:
-                self._peer = self._to = source
+                self._answered(source)
                 self._data(buffer[2] << 8 | buffer[3], buffer[4:size], now)
             elif opcode == _OACK:
-                self._peer = self._to = source
+                self._answered(source)
                 self._oack(bytes(buffer[2:size]), now)
             elif opcode == _ERROR:
                 text = bytes(buffer[4:size]).rstrip(b"\0").decode("utf-8", "replace")
                 self._fail(f"ERROR {buffer[3]}: {text}")
             else:
                 self._fail(f"opcode {opcode}")
+
+    def _answered(self, source: tuple[str, int]) -> None:
+        self._peer = self._to = source
+        self.result.port = source[1]
 
     def _data(self, number: int, block: memoryview, now: float) -> None:
         result = self.result

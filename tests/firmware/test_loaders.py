@@ -8,6 +8,7 @@ from lab import needs
 from lab.machine import qemu
 from lab.machine.firmware import Firmware
 from lab.machine.qemu import Identity
+from lab.network.capture import Capture
 from lab.process import Process
 from lab.servers.pixelboot import network_config
 from tests.firmware.case import BootCase
@@ -18,7 +19,7 @@ ADDRESS = r"10\.77\.0\.1\d\d"
 class LoaderTests(BootCase):
     """Machines of each kind, from an address server with the usual settings."""
 
-    programs = (*Firmware.BIOS.needs, *Firmware.UEFI.needs, *needs.PACKING)
+    programs = (*Firmware.BIOS.needs, *Firmware.UEFI.needs, *needs.PACKING, "tcpdump")
 
     def _story(self, log: Process, machine: Identity, *steps: str) -> list[str]:
         """The server's lines of a machine, in which these steps stand in this order."""
@@ -57,13 +58,23 @@ class LoaderTests(BootCase):
         self.assertEqual([line.text for line in log.lines if re.search(r"#(warn|error|critical)\]", line.text)], [])
 
     def test_loader_of_choice(self) -> None:
-        """EDK2 fetches the loader that the settings name, four blocks at a time, as it asks."""
+        """EDK2 fetches the loader that the settings name, four blocks at a time, as it asks (T28)."""
         state = self.network.folder / "state"
         config = network_config(state, self.containers, {"uefi-x64": "ipxe.efi"})
         log = self.running(self.serve(self.containers, config).start())
         machine = qemu.identity(1)
+        capture = Capture(self.network.segment, "windows", also="udp[8:2] = 4 or udp[8:2] = 6")
         self.boot(machine, Firmware.UEFI)
         self._story(log, machine, r"tftp#info\] .* ipxe\.efi .* blksize 1468, windowsize 4", r"/boot\.ipxe")
+
+        seen = [step.what for step in capture.stop()]
+        size = (needs.LOADERS / "ipxe.efi").stat().st_size
+        granted = seen.index(f"tftp:OACK blksize=1468 tsize={size} windowsize=4")
+        acknowledged = [what for what in seen[granted:] if what.startswith("tftp:ACK ")]
+        blocks = size // 1468 + 1
+        self.assertEqual((acknowledged[0], acknowledged[-1]), ("tftp:ACK 0", f"tftp:ACK {blocks}"))
+        # Whatever has to be sent again: there are three blocks or more to an acknowledgement.
+        self.assertTrue(blocks / 4 <= len(acknowledged) <= blocks / 3, f"{len(acknowledged)} of {blocks}")
 
     def test_bios(self) -> None:
         """A BIOS that knows PXE alone fetches its loader by TFTP."""

@@ -54,9 +54,9 @@ class TftpCase(LabCase):
         self.chance = random.Random(1350)
         self.targets = 0
 
-    def start(self) -> Process:
-        """Start the server; at the test's end its log must be without a traceback."""
-        config = f'state = "{self.network.folder}/state"\ntftp.root = "{self.root}"\n'
+    def start(self, settings: str = "") -> Process:
+        """Start the server, with these settings too; at the test's end its log must be without a traceback."""
+        config = f'state = "{self.network.folder}/state"\ntftp.root = "{self.root}"\n{settings}'
         log = self.running(self.serve(config=config).start())
         self.addCleanup(self._no_traceback, log)
         return log
@@ -344,6 +344,30 @@ class AddressTests(TftpCase):
                 target = self.target()
                 process = self.run_program(command, name=file.name, target=target, server=address)
                 self.assert_downloaded({f"{what} of {address}": (process, target, file)}, 20.0)
+
+
+class PortTests(TftpCase):
+    """Which port files are sent from."""
+
+    def _ports(self, settings: str) -> set[int]:
+        """Let simulated clients and all programs download, by a server with these settings; the ports that it used."""
+        self.start(settings)
+        self.plug()
+        file = self.file("loader", 100_000)
+        downloads = tftp_client.download(
+            self.client, SERVER_ADDRESS, file.name, file, clients=20, blksize=1468, windowsize=4
+        )
+        self.assert_whole(downloads, 100_000, settings)
+        self.download(PROGRAMS, [file], 20.0)
+        return {each.port for each in downloads}
+
+    def test_single_port(self) -> None:
+        """All comes from the port that was asked, and no program minds."""
+        self.assertEqual(self._ports("tftp.single_port = true\n"), {69})
+
+    def test_data_ports(self) -> None:
+        """All comes from one port of those that a firewall was told of (T01)."""
+        self.assertEqual(self._ports('tftp.data_ports = "50007-50009"\n'), {50007})
 
 
 def change(frame: bytes) -> bytes:
