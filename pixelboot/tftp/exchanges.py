@@ -21,7 +21,7 @@ from pixelboot.tftp.admission import Admission
 from pixelboot.tftp.limits.sources import Source
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.outcomes import Broken, CutShort, GaveWay, Ignored, NotSent, concluded, concluded_write
-from pixelboot.tftp.read.transfer import Ending, ReadTransfer
+from pixelboot.tftp.read.transfer import Ending, ReadTransfer, in_step
 from pixelboot.tftp.wire import ErrorCode, ReadRequest, WriteRequest
 from pixelboot.tftp.write.transfer import Ending as WriteEnding
 from pixelboot.udp.batch.path import Path, Peer, octets, text
@@ -54,6 +54,12 @@ class Sender(Protocol):
     def send(self, packets: Sequence[bytes], path: Path) -> None:
         """Send; whoever made the sender hears when the network does not take it."""
 
+    def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
+        """One packet each to several peers."""
+
+    def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
+        """The same to several peers."""
+
 
 class Transfer(Protocol):
     """One file on its way, in either direction."""
@@ -81,6 +87,10 @@ class Transfer(Protocol):
     @property
     def is_heard(self) -> bool:
         """Whether any have."""
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the client was last heard; None before it was, besides its request."""
 
     def start(self, now: float) -> list[bytes]:
         """Begin."""
@@ -115,14 +125,14 @@ class Exchange:
     """The client's address, 4 or 16 octets."""
     source: Source
     """Whom it is counted to."""
-    heard_at: float | None = None
-    """When the client was last heard; None before it was, besides its request."""
     opening: Deferred[None] | None = None
     """While its file is being opened, and after; cancelled if it is over before."""
     held: Held | None = None
     """What is given back at the end: the payload that is sent, or the upload."""
     transfer: Transfer | None = None
     """What runs, once the file is open."""
+    reading: ReadTransfer | None = None
+    """The same, if it sends a file."""
     looked_at: float = _NEVER
     """When the timer looks at it, at the latest."""
     is_half_open: bool = True
@@ -140,14 +150,14 @@ class Exchange:
         return self.request.name
 
     @property
-    def reading(self) -> ReadTransfer | None:
-        """Its transfer, where one runs that sends a file."""
-        return self.transfer if isinstance(self.transfer, ReadTransfer) else None
-
-    @property
     def acknowledged(self) -> int:
         """Octets that have arrived."""
         return 0 if self.transfer is None else self.transfer.acknowledged
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the client was last heard; None before it was, besides its request."""
+        return None if self.transfer is None else self.transfer.heard_at
 
 
 class Exchanges:
@@ -192,33 +202,40 @@ class Exchanges:
     def start(self, exchange: Exchange, transfer: Transfer) -> None:
         """Its file is open, and this sends or takes it."""
         exchange.transfer = transfer
+        exchange.reading = transfer if isinstance(transfer, ReadTransfer) else None
         now = self._clock.seconds()
         # The first round trip will shorten the wait, and a small file be over by then: to look once is enough.
         self._look(exchange, now + FIRST_LOOK)
         self._step(exchange, transfer.start, now)
 
-    def received(self, datagrams: Iterable[Datagram]) -> list[Datagram]:
-        """Take what has arrived for exchanges; returns what belongs to none."""
+    def received(self, datagrams: Iterable[Datagram], port: Sender) -> list[Datagram]:
+        """Take what has arrived for exchanges over `port`; returns what belongs to none."""
         strangers: list[Datagram] = []
+        answers: list[tuple[list[bytes], Path]] = []
         running = self._running
         now = self._clock.seconds()
-        for datagram in datagrams:
-            said, peer, _ = datagram
+        packets, paths, sooner, others = in_step(datagrams, running, now)
+        port.send_singles(packets, paths)
+        for member in sooner:
+            if member.transfer is not None and member.transfer.deadline is not None:
+                self._look(member, member.transfer.deadline)
+        for said, peer, told in others:
             exchange = running.get(peer)
             if exchange is None:
-                strangers.append(datagram)
+                strangers.append((said, peer, told))
                 continue
             transfer = exchange.transfer
             if transfer is None:
                 if wire.opcode(said) == wire.Opcode.ERROR:
                     self.cut(exchange, "the machine wants it no more")
                 continue
-            exchange.heard_at = now
             try:
                 packets = transfer.received(said, now)
             except Exception:  # noqa: BLE001 - whatever is wrong with one transfer, the others go on
                 self.bug(exchange, Failure())
                 continue
+            if packets:
+                answers.append((packets, exchange.path))
             if exchange.is_half_open and transfer.is_heard:
                 exchange.is_half_open = False
                 self._admission.heard(exchange, now)
@@ -227,8 +244,8 @@ class Exchanges:
                 self._conclude(exchange, transfer)
             elif deadline < exchange.looked_at:
                 self._look(exchange, deadline)
-            if packets:  # At last, for it may turn out at once that they cannot be sent.
-                exchange.port.send(packets, exchange.path)
+        # At last, for it may turn out at once that they cannot be sent.
+        port.send_all(answers)
         return strangers
 
     def woken(self, exchange: Exchange, packets: list[bytes]) -> None:

@@ -129,7 +129,7 @@ class TftpProtocol:
 
     def received(self, datagrams: Iterable[Datagram], entrance: Entrance) -> None:
         """Take what has arrived at a data port."""
-        for said, peer, told in self._exchanges.received(datagrams):
+        for said, peer, told in self._exchanges.received(datagrams, entrance.data):
             self._stranger(said, entrance.path(peer, place(told)) if told else Path(peer), entrance)
 
     def mixed(self, datagrams: Iterable[Datagram], entrance: Entrance) -> None:

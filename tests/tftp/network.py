@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import IPv4Address
 
@@ -190,6 +190,16 @@ class Network:
             if client is not None:
                 for delay in self._lot("server", octets):
                     self.clock.callLater(delay, self._to_client, path.peer, client, octets)
+
+    def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
+        """One datagram each to several peers."""
+        for octets, path in zip(packets, paths, strict=True):
+            self.send([octets], path)
+
+    def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
+        """The same to several peers."""
+        for packets, path in answers:
+            self.send(packets, path)
 
     @contextmanager
     def together(self) -> Iterator[None]:

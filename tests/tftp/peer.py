@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import Patience
 from pixelboot.tftp.read.image import Images
 from pixelboot.tftp.read.pool import Pool
-from pixelboot.tftp.read.transfer import ReadTransfer
+from pixelboot.tftp.read.transfer import ReadTransfer, in_step
 
 LATENCY = 0.005
 """Seconds from one side to the other."""
@@ -176,6 +177,23 @@ def reading(
     return ReadTransfer("a", image, terms, patience, rollover=rollover)
 
 
+@dataclass
+class Member:
+    """A transfer as `pixelboot.tftp.read.transfer.in_step` knows it."""
+
+    reading: ReadTransfer
+    path: str = "the way"
+    looked_at: float = 0.0
+
+
+def hear(transfer: ReadTransfer, octets: bytes, now: float) -> list[bytes]:
+    """What the transfer answers: the short way if that answers it, as in the server, and else the long one."""
+    packets, ways, sooner, others = in_step([(octets, b"", b"")], {b"": Member(transfer)}, now)
+    assert len(packets) == len(ways) == 1 - len(others), (packets, others)
+    assert not sooner, sooner
+    return packets or transfer.received(octets, now)
+
+
 def dialogue(transfer: ReadTransfer, client: Client, fate: Fate = perfect) -> list[tuple[str, bytes]]:
     """Let both talk until nothing is left to do; everything that was sent, by whom, in order."""
     events: list[tuple[float, int, str, bytes]] = []
@@ -196,7 +214,7 @@ def dialogue(transfer: ReadTransfer, client: Client, fate: Fate = perfect) -> li
         timers = [(side.deadline, name) for side, name in ((transfer, "server"), (client, "client")) if side.deadline]
         if events and (not timers or events[0][0] <= min(timers)[0]):
             now, _, receiver, octets = heapq.heappop(events)
-            send(receiver, (client if receiver == "client" else transfer).received(octets, now))
+            send(receiver, client.received(octets, now) if receiver == "client" else hear(transfer, octets, now))
         elif timers:
             now, name = min(timers)
             send(name, (client if name == "client" else transfer).expired(now))

@@ -14,6 +14,7 @@ from weakref import WeakValueDictionary
 
 from pixelboot.payload import Payload
 from pixelboot.tftp.read.pool import Packets, Pool
+from pixelboot.tftp.wire import ACK
 
 PIECE = 65536
 """Octets of a file that are read at once, at the most, where a block has not more."""
@@ -39,10 +40,10 @@ class Image:
         """Octets of every block but the last, which has fewer, and none where the payload ends with a full one."""
         self.shift = min(max(PIECE // blksize, 1).bit_length() - 1, MOST_BLOCKS)
         """Binary logarithm of the blocks of one piece."""
-        self.mask = (1 << self.shift) - 1
-        """Picks a block's place in its piece."""
-        self.pieces: dict[int, Packets] = {}
-        """Pieces that are at hand, by their number; look, but use `packet` for what is not there."""
+        self.ready: dict[int, tuple[bytes, bytes]] = {}
+        """Packets that are at hand, and the ACK of each, by how many blocks there are before; `packets` has all others,
+        and the first of each piece, so that it is seen that a piece is still wanted."""
+        self._pieces: dict[int, Packets] = {}
         self.blocks = payload.size // blksize + 1
         """How many blocks there are; `UNKNOWN` as long as that is."""
         self._payload = payload
@@ -58,16 +59,20 @@ class Image:
 
         :raises OSError: if the payload cannot be read, or is not what it was.
         """
-        shift, pieces = self.shift, self.pieces
-        if count == 1 and done & self.mask and done < self.blocks and done >> shift in pieces:
-            return [pieces[done >> shift][done & self.mask]]
+        shift, pieces = self.shift, self._pieces
+        if count == 1 and (ready := self.ready.get(done)) is not None:
+            return [ready[0]]
         packets: Packets = []
         while count > 0 and done < self.blocks:
             number = done >> shift
             piece = pieces.get(number)
             if piece is None:
-                piece = self._make(number)
-                self._pool.keep(self, pieces, number, piece)
+                piece = pieces[number] = self._make(number)
+                first = number << shift
+                for at in range(1, len(piece)):
+                    packet = piece[at]
+                    self.ready[first + at] = packet, ACK + packet[2:4]
+                self._pool.keep(self, number, piece)
             elif done == number << shift:
                 self._pool.touch(self, number)
             first = done - (number << shift)
@@ -78,6 +83,12 @@ class Image:
             done += len(taken)
             count -= len(taken)
         return packets
+
+    def forget(self, number: int) -> None:
+        """See `pixelboot.tftp.read.pool.Owner`."""
+        first = number << self.shift
+        for at in range(1, len(self._pieces.pop(number))):
+            del self.ready[first + at]
 
     def _make(self, number: int) -> Packets:
         """Read a piece and cut it."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from typing import Protocol
 
 Packets = list[bytes]
 
-OBJECT = 48
-"""Octets that a packet takes beside its own."""
+OBJECT = 240
+"""Octets that a packet takes beside its own, with all that leads to it."""
+
+
+class Owner(Protocol):
+    """Who has pieces in the pool; it lives as long as one of them does."""
+
+    def forget(self, number: int) -> None:
+        """A piece goes."""
 
 
 class Pool:
@@ -19,20 +26,18 @@ class Pool:
         self.held = 0
         """Octets that are kept at present."""
         self._most = most
-        # Each piece belongs to a dictionary of its owner's, by a number; the owner lives as long as a piece of it does.
-        self._kept: OrderedDict[tuple[Hashable, int], tuple[dict[int, Packets], int]] = OrderedDict()
+        self._kept: OrderedDict[tuple[Owner, int], int] = OrderedDict()
 
-    def keep(self, owner: Hashable, pieces: dict[int, Packets], number: int, packets: Packets) -> None:
-        """Put a piece into its owner's `pieces`, until there are others that are wanted more."""
+    def keep(self, owner: Owner, number: int, packets: Packets) -> None:
+        """Count a piece of this owner, by its number, until there are others that are wanted more."""
         octets = sum(map(len, packets)) + OBJECT * len(packets)
-        pieces[number] = packets
-        self._kept[owner, number] = pieces, octets
+        self._kept[owner, number] = octets
         self.held += octets
         while self.held > self._most and len(self._kept) > 1:
-            (_, oldest), (others, freed) = self._kept.popitem(last=False)
-            del others[oldest]
+            (other, oldest), freed = self._kept.popitem(last=False)
+            other.forget(oldest)
             self.held -= freed
 
-    def touch(self, owner: Hashable, number: int) -> None:
+    def touch(self, owner: Owner, number: int) -> None:
         """A piece is wanted again."""
         self._kept.move_to_end((owner, number))

@@ -23,8 +23,9 @@ So an ACK of exactly that block is no complaint.  Where it was meant as one, the
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pixelboot.malformed import Malformed
 from pixelboot.tftp import wire
@@ -70,6 +71,22 @@ class Ending(NamedTuple):
     """The client's words, untrusted, or why the file could not be read; empty where neither is the case."""
 
 
+class Running(Protocol):
+    """What a transfer belongs to, as far as `in_step` goes."""
+
+    @property
+    def reading(self) -> ReadTransfer | None:
+        """The transfer; None while there is none, or of one in the other direction."""
+
+    @property
+    def path(self) -> object:
+        """How its client is reached, which is passed on."""
+
+    @property
+    def looked_at(self) -> float:
+        """When its deadline is looked at, at the latest."""
+
+
 class ReadTransfer:
     """Sends one payload to one client.
 
@@ -86,6 +103,7 @@ class ReadTransfer:
         "_image",
         "_oack",
         "_period",
+        "_ready",
         "_resent",
         "_retries",
         "_sent",
@@ -96,6 +114,7 @@ class ReadTransfer:
         "deadline",
         "ending",
         "first_at",
+        "heard_at",
         "name",
         "terms",
     )
@@ -110,9 +129,12 @@ class ReadTransfer:
         """When to call `expired`, on the clock of `now`; None before the start and after the end."""
         self.ending: Ending | None = None
         """What came of it; None while it runs."""
+        self.heard_at: float | None = None
+        """When the client was last heard; None before it was."""
         self.first_at: float | None = None
         """When the first block was sent; None before."""
         self._image = image
+        self._ready = image.ready
         self._period = 65535 if rollover else 65536
         self._base = 0  # The last block that was acknowledged; 0 is none.
         self._sent = 0  # The last block that was sent, and is in flight while it is not acknowledged.
@@ -152,8 +174,7 @@ class ReadTransfer:
 
     def received(self, octets: bytes, now: float) -> list[bytes]:
         """What the client's datagram asks to be sent; whatever it is, it is never an exception."""
-        if octets == self._awaited:
-            return self._next(now)
+        self.heard_at = now
         if self.ending is not None:
             return []
         block = ack_block(octets)
@@ -168,23 +189,6 @@ class ReadTransfer:
         self._tries += 1
         self._trip.lengthen()
         return self._send_again(now)
-
-    def _next(self, now: float) -> list[bytes]:
-        """The next block in lock-step, when all goes well: what nearly every datagram asks for."""
-        image = self._image
-        base = self._base = self._sent
-        at = base & image.mask
-        piece = image.pieces.get(base >> image.shift) if at else None
-        if piece is None or base == image.blocks:
-            return self._go_on(now)
-        packet = piece[at]
-        self._sent = base + 1
-        self._awaited = ACK + packet[2:4]
-        if not base & 7:  # To measure each of them would take as long as all the rest.
-            self._trip.measured(now - self._sent_at)
-        self._sent_at = now
-        self.deadline = now + self._trip.wait
-        return [packet]
 
     def _acknowledged(self, block: int, now: float) -> list[bytes]:
         """An ACK: of the OACK, of blocks in flight, of the last one before them again, or of no account."""
@@ -301,3 +305,46 @@ class ReadTransfer:
         if self._period == 65536:
             return block & 65535
         return (block - 1) % 65535 + 1 if block else 0
+
+
+Member = TypeVar("Member", bound=Running)
+
+
+def in_step(
+    datagrams: Iterable[tuple[bytes, bytes, bytes]], running: Mapping[bytes, Member], now: float
+) -> tuple[list[bytes], list[Any], list[Member], list[tuple[bytes, bytes, bytes]]]:
+    """Answer all ACKs that say that all goes well, in lock-step: nearly every datagram does.
+
+    Each datagram is octets, who sent them, and anything else; `running` knows whose transfer is whose.  Returns the
+    answers, one to a client; how each of these clients is reached; those whose deadline is now before it would be
+    looked at; and the datagrams that are not answered yet.  This is `ReadTransfer.received` for many and for this case
+    alone: all that need not be done for it is not done.
+    """
+    packets: list[bytes] = []
+    ways: list[Any] = []
+    sooner: list[Member] = []
+    others: list[tuple[bytes, bytes, bytes]] = []
+    for datagram in datagrams:
+        said, peer, _ = datagram
+        member = running.get(peer)
+        transfer = None if member is None else member.reading
+        if member is None or transfer is None or said != transfer._awaited:
+            others.append(datagram)
+            continue
+        base = transfer._sent
+        ready = transfer._ready.get(base)
+        if ready is None:  # It is read from the file, or the file is at its end.
+            others.append(datagram)
+            continue
+        packet, transfer._awaited = ready
+        transfer._base = base
+        transfer._sent = base + 1
+        if not base & 7:  # To measure each of them would take as long as all the rest.
+            transfer._trip.measured(now - transfer._sent_at)
+            if now + transfer._trip.wait < member.looked_at:
+                sooner.append(member)
+        transfer._sent_at = transfer.heard_at = now
+        transfer.deadline = now + transfer._trip.wait
+        packets.append(packet)
+        ways.append(member.path)
+    return packets, ways, sooner, others

@@ -174,6 +174,8 @@ class Upload:
         self._clock = clock
         self._wake = wake
         self._released = released
+        self.heard_at: float | None = None
+        """When the client was last heard; None before it was, besides its request."""
         self._closed = False
         self._working = False  # Whether something is done in a thread, or about to be.
 
@@ -203,6 +205,7 @@ class Upload:
 
     def received(self, octets: bytes, now: float) -> list[bytes]:
         """See `WriteTransfer.received`."""
+        self.heard_at = now
         return self._on(self._transfer.received(octets, now))
 
     def expired(self, now: float) -> list[bytes]:

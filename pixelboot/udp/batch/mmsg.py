@@ -18,7 +18,8 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+from functools import cache
+from itertools import chain, repeat
 
 from pixelboot.udp.batch.path import LARGEST_SEND, NOTHING, SIZES, TOLD, Path
 from pixelboot.udp.batch.plain import LOST, MOST_SEGMENTS, NOT_SEGMENTED, SLOT, UDP_SEGMENT, Datagram, Plain, uniform
@@ -26,6 +27,9 @@ from pixelboot.udp.port import Control
 
 MOST = 64
 """Datagrams of one call: more would wait for each other longer than the calls take that they save."""
+
+_FEW = 4
+"""Datagrams that are sooner put into their messages one by one than all at once."""
 
 _RUNS = 2048
 """Packets of all windows in one call."""
@@ -150,8 +154,17 @@ class Batched:
         return self._datagrams(count) if count else None
 
     def _datagrams(self, count: int) -> Iterator[Datagram]:
-        octets, name = self._octets.octets, self._name
+        _octets, _name = self._octets.octets, self._name
         lengths = self._lengths[:count].tolist()
+        if self._told is None and lengths.count(4) == count:
+            # Nearly always: they are ACKs, which are four octets long.
+            chained = chain.from_iterable
+            heads = chained(self._head.iter_unpack(self._octets.octets[: SLOT * count]))
+            return zip(heads, chained(self._sender.iter_unpack(self._senders[: self._name * count])), repeat(b""))
+        return self._various(count, lengths)
+
+    def _various(self, count: int, lengths: list[int]) -> Iterator[Datagram]:
+        octets, name = self._octets.octets, self._name
         heads = self._head.iter_unpack(octets[: SLOT * count])
         senders = self._sender.iter_unpack(self._senders[: name * count])
         at = 0
@@ -174,26 +187,58 @@ class Batched:
 
     def send(self, packets: Sequence[bytes], path: Path) -> None:
         """See `Plain.send`; they leave with the next `flush`, or before."""
-        if len(packets) != 1:
-            if packets:
-                self._send_many(packets, path)
+        self.send_all(((packets, path),))
+
+    def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
+        """See `Plain.send_singles`."""
+        if len(packets) < _FEW:
+            self.send_all([([packet], path) for packet, path in zip(packets, paths, strict=True)])
             return
-        packet = packets[0]
-        if packet.__class__ is not bytes:
-            raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
-        paths = self._paths
-        at = len(paths)
-        name = self._name
-        self._names[name * at : name * at + name] = path.peer
-        pieces = self._pieces
-        pieces[at + at] = id(packet) + _OBJECT
-        pieces[at + at + 1] = len(packet)
-        if path.control is not self._controls[at]:
-            self._control(at, path.control)
-        self._held.append(packet)
-        paths.append(path)
-        if at == MOST - 1:
+        for first in range(0, len(packets), MOST):
             self.flush()
+            held, ways = packets[first : first + MOST], paths[first : first + MOST]
+            if set(map(type, held)) != {bytes}:
+                raise TypeError("datagrams must be bytes")
+            count = len(ways)
+            names = b"".join([way.peer for way in ways])
+            self._names[: len(names)] = names
+            where = [id(packet) + _OBJECT for packet in held]
+            _pairs(count).pack_into(self._pieces.obj, 0, *chain.from_iterable(zip(where, map(len, held), strict=True)))
+            controls = [way.control for way in ways]
+            if controls != self._controls[:count]:
+                for at, control in enumerate(controls):
+                    if control is not self._controls[at]:
+                        self._control(at, control)
+            self._held, self._paths = held, ways
+
+    def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
+        """See `Plain.send_all`."""
+        name, names, pieces = self._name, self._names, self._pieces
+        controls = self._controls
+        paths, held = self._paths, self._held
+        at = len(paths)
+        for packets, path in answers:
+            if len(packets) != 1:
+                if packets:
+                    self._send_many(packets, path)
+                    paths, held = self._paths, self._held
+                    at = len(paths)
+                continue
+            packet = packets[0]
+            if packet.__class__ is not bytes:
+                raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
+            names[name * at : name * at + name] = path.peer
+            pieces[at + at] = id(packet) + _OBJECT
+            pieces[at + at + 1] = len(packet)
+            if path.control is not controls[at]:
+                self._control(at, path.control)
+            held.append(packet)
+            paths.append(path)
+            at += 1
+            if at == MOST:
+                self.flush()  # Which may tell somebody of a failure, who sends something.
+                paths, held = self._paths, self._held
+                at = len(paths)
 
     def _send_many(self, packets: Sequence[bytes], path: Path) -> None:
         """Many datagrams of one size (the last may be shorter) are one message, out of which the kernel cuts them."""
@@ -292,6 +337,12 @@ class Batched:
         self._sayings.octets[_SAYING * at : _SAYING * at + len(octets)] = octets
         self._headers[8 * at + _CONTROLLEN] = len(octets)
         self._controls[at] = control
+
+
+@cache
+def _pairs(count: int) -> struct.Struct:
+    """So many addresses and lengths."""
+    return struct.Struct(f"={2 * count}Q")
 
 
 def _control_room(size: int) -> int:

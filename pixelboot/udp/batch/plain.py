@@ -84,6 +84,16 @@ class Plain:
         except OSError as problem:
             self._failed(path, problem)
 
+    def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
+        """One datagram each to several peers."""
+        for packet, path in zip(packets, paths, strict=True):
+            self.send((packet,), path)
+
+    def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
+        """The same to several peers."""
+        for packets, path in answers:
+            self.send(packets, path)
+
     def flush(self) -> None:
         """Nothing waits."""
 

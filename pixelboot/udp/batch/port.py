@@ -168,3 +168,15 @@ class BatchPort(Descriptor):
         self._calls.send(packets, path)
         if not self._gathers:
             self._calls.flush()
+
+    def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
+        """One datagram each to several peers."""
+        self._calls.send_singles(packets, paths)
+        if not self._gathers:
+            self._calls.flush()
+
+    def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
+        """The same to several peers."""
+        self._calls.send_all(answers)
+        if not self._gathers:
+            self._calls.flush()

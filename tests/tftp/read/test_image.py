@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.tftp.read.image import PIECE, UNKNOWN, Image, Images, NetasciiImage, netascii
-from pixelboot.tftp.read.pool import Pool
+from pixelboot.tftp.read.pool import OBJECT, Pool
 from tests.tftp.peer import POOL, Held
 
 TEXTS = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"bcdefghi", b"\0", b"\xff" * 30, b"\n" * 50])).map(
@@ -57,10 +57,9 @@ class ImageTests(SynchronousTestCase):
         """They have a power of two of blocks, few octets, and few packets."""
         for blksize in (8, 511, 512, 513, 1428, 1468, 8192, 32767, 32769, 65464):
             one = image(b"", blksize)
-            self.assertEqual(one.mask + 1, 1 << one.shift)
-            self.assertLessEqual(one.mask + 1, 128)
+            self.assertLessEqual(1 << one.shift, 128)
             self.assertLessEqual(blksize << one.shift, PIECE)
-            self.assertTrue(one.mask + 1 == 128 or blksize << (one.shift + 1) > PIECE, blksize)
+            self.assertTrue(1 << one.shift == 128 or blksize << (one.shift + 1) > PIECE, blksize)
 
     def test_t05_netascii(self) -> None:
         """The table of line ends, and pairs that a block border parts."""
@@ -144,14 +143,14 @@ class ImageTests(SynchronousTestCase):
     def test_what_was_forgotten_is_read_again(self) -> None:
         """Only that, and what is in use is not what is forgotten first."""
         payload = Held(bytes(8 * 128 * 4))
-        one = image(payload, 8, room=3 * 128 * (12 + 48))
+        one = image(payload, 8, room=3 * 128 * (12 + OBJECT))
         taken(one)
         self.assertEqual([offset for offset, _ in payload.reads], [0, 1024, 2048, 3072])
         # The empty last block has a piece of its own, so that two others have gone.
-        self.assertEqual(set(one.pieces), {2, 3, 4})
+        self.assertEqual(set(one._pieces), {2, 3, 4})
         one.packets(128 * 2, 1)
         one.packets(0, 1)
-        self.assertEqual((set(one.pieces), payload.reads[4:]), ({0, 2, 4}, [(0, 1024)]))
+        self.assertEqual((set(one._pieces), payload.reads[4:]), ({0, 2, 4}, [(0, 1024)]))
 
     def test_t13_t33_numbers(self) -> None:
         """After 65535 comes 0, or 1; in pieces that were made in order, and in one that was made alone."""

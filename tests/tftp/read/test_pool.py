@@ -16,6 +16,10 @@ class Owner:
     def __init__(self) -> None:
         self.pieces: dict[int, Packets] = {}
 
+    def forget(self, number: int) -> None:
+        """A piece goes."""
+        del self.pieces[number]
+
 
 class PoolTests(SynchronousTestCase):
     """What is kept, and what goes."""
@@ -23,27 +27,28 @@ class PoolTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.one, self.other = Owner(), Owner()
 
-    def keep(self, pool: Pool, owner: Owner, *numbers: int, size: int = 100) -> None:
+    def keep(self, pool: Pool, owner: Owner, *numbers: int, size: int = 1000) -> None:
         """Put pieces of one packet into the pool, which have `size` octets in all."""
         for number in numbers:
-            pool.keep(owner, owner.pieces, number, [bytes(size - OBJECT)])
+            owner.pieces[number] = [bytes(size - OBJECT)]
+            pool.keep(owner, number, owner.pieces[number])
 
     def test_the_oldest_goes(self) -> None:
         """Whoever owns it; what was asked for again is not the oldest any more."""
-        pool = Pool(300)
+        pool = Pool(3000)
         self.keep(pool, self.one, 0, 1)
         self.keep(pool, self.other, 0)
-        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (300, {0, 1}, {0}))
+        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (3000, {0, 1}, {0}))
         pool.touch(self.one, 0)
         self.keep(pool, self.other, 1)
-        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (300, {0}, {0, 1}))
-        self.keep(pool, self.other, 7, size=200)
-        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (300, set(), {1, 7}))
+        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (3000, {0}, {0, 1}))
+        self.keep(pool, self.other, 7, size=2000)
+        self.assertEqual((pool.held, set(self.one.pieces), set(self.other.pieces)), (3000, set(), {1, 7}))
 
     def test_small_packets_are_counted_with_what_python_adds(self) -> None:
         """Else a file in blocks of 8 octets would take five times the memory that was allowed."""
-        pool = Pool(10_000)
-        pool.keep(self.one, self.one.pieces, 0, [bytes(12)] * 100)
+        pool = Pool(100_000)
+        pool.keep(self.one, 0, [bytes(12)] * 100)
         self.assertEqual(pool.held, 100 * (12 + OBJECT))
 
     def test_one_is_always_kept(self) -> None:
@@ -51,11 +56,11 @@ class PoolTests(SynchronousTestCase):
         pool = Pool(1)
         for number in range(3):
             self.keep(pool, self.one, number)
-            self.assertEqual((set(self.one.pieces), pool.held), ({number}, 100))
+            self.assertEqual((set(self.one.pieces), pool.held), ({number}, 1000))
 
     def test_an_owner_lives_as_long_as_its_pieces(self) -> None:
         """Whose last piece has gone is forgotten."""
-        pool = Pool(200)
+        pool = Pool(2000)
         self.keep(pool, self.one, 0)
         owner = weakref.ref(self.one)
         del self.one

@@ -1,0 +1,76 @@
+"""Tests of `pixelboot.tftp.read.transfer.in_step`: it answers what `ReadTransfer.received` would, and nothing else."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from pixelboot.tftp import wire
+from pixelboot.tftp.negotiate import Terms
+from pixelboot.tftp.patience import Patience
+from pixelboot.tftp.read.transfer import ReadTransfer, in_step
+from tests.tftp.peer import Held, Member, hear, reading
+
+EVENTS = st.one_of(
+    st.just("next"), st.just("next"), st.just("next"), st.just("timer"), st.just("again"), st.just("error"),
+    st.integers(0, 70_000),
+)  # fmt: skip
+"""The ACK that is due, time, the last ACK again, an ERROR, or the ACK of any block."""
+
+
+def started(octets: bytes, windowsize: int = 1) -> ReadTransfer:
+    """A transfer in blocks of 8 octets whose first packet was sent."""
+    one = reading(Held(octets), Terms(8, windowsize), Patience())
+    one.start(0.0)
+    return one
+
+
+class InStepTests(SynchronousTestCase):
+    """Many ACKs at once."""
+
+    def test_t01_a_batch(self) -> None:
+        """Those of clients in lock-step are answered; all others are given back as they were, in their order."""
+        members = {bytes([number]): Member(started(bytes(800)), str(number)) for number in range(3)}
+        members[b"w"] = Member(started(bytes(800), 4), "w")
+        for member in members.values():
+            member.reading.received(wire.ack(1), 0.1)
+        asked = [(wire.ack(2), peer, b"told") for peer in (b"\2", b"w", b"\0", b"?", b"\1")]
+        asked += [(wire.ack(2), b"\0", b"told"), (b"", b"\1", b""), (wire.error(0, "x"), b"\2", b"")]
+        packets, ways, sooner, others = in_step(asked, members, 0.2)
+        self.assertEqual(packets, [wire.data(3, bytes(8))] * 3)
+        self.assertEqual((ways, sooner), (["2", "0", "1"], []))
+        self.assertEqual(others, [asked[1], asked[3], *asked[5:]])
+        self.assertEqual([members[bytes([number])].reading.heard_at for number in range(3)], [0.2] * 3)
+
+    def test_t11_a_deadline_that_is_sooner(self) -> None:
+        """A round trip shortens the wait; whoever looks at the deadlines must know."""
+        member = Member(started(bytes(800)), looked_at=9.0)
+        for block in range(1, 9):
+            member.reading.received(wire.ack(block), block / 1000)
+        seen = []
+        for block in range(9, 17):
+            _, _, sooner, others = in_step([(wire.ack(block), b"a", b"")], {b"a": member}, block / 1000)
+            self.assertEqual(others, [])
+            seen += sooner
+        self.assertEqual(seen, [member])
+
+    @given(st.integers(0, 3000), st.lists(EVENTS, max_size=120))
+    def test_t10_t11_t15_as_by_the_long_way(self, size: int, events: list[str | int]) -> None:
+        """Whatever comes, in whatever order: twins of which one never takes the short way say the same."""
+        one, other = started(bytes(size)), started(bytes(size))
+        now, last = 0.0, 0
+        for event in events:
+            now += 0.01
+            if event == "timer":
+                now = max(now, one.deadline or now, other.deadline or now)  # Not all round trips are measured.
+                said, expected = one.expired(now), other.expired(now)
+            else:
+                last = last + 1 if event == "next" else event if isinstance(event, int) else last
+                octets = wire.error(0, "enough") if event == "error" else wire.ack(last % 65536)
+                said, expected = hear(one, octets, now), other.received(octets, now)
+            self.assertEqual(said, expected, event)
+            self.assertEqual((one.ending, one.acknowledged), (other.ending, other.acknowledged))
+            if said:
+                last = int.from_bytes(said[0][2:4]) - 1
+            self.assertEqual(one.deadline is None, other.deadline is None)
