@@ -45,6 +45,8 @@ class Outcome(ABC):
 def printable(text: str, limit: int = 200) -> str:
     """Untrusted text, made safe for a log line: control, bidi and line characters escaped, cut at `limit`."""
     cut = text[:limit]
+    if cut.isprintable():
+        return cut if len(text) <= limit else cut + "…"
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in cut)
     return safe + "…" if len(text) > limit else safe
 

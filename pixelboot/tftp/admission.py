@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable
 from itertools import islice
 from typing import Generic, Protocol, TypeVar
 
-from pixelboot.tftp.limits.blksizes import Blksizes, Cap
+from pixelboot.tftp.limits.blksizes import ANOTHER, Blksizes, Cap
 from pixelboot.tftp.limits.places import Displaced, Places, ceilings
 from pixelboot.tftp.limits.rate import ANSWERS_PER_SECOND, BURST_TIME, Rate, Rates
 from pixelboot.tftp.limits.sources import Source
@@ -68,9 +68,11 @@ class Admission(Generic[E]):
         """A client asks for a file, perhaps because the first block did not reach it the last time."""
         for former in islice(self._places.half_open_by(exchange.source), MOST_LOOKED_AT):
             transfer = former.reading
-            if transfer is None or transfer.first_at is None or former.name != exchange.name:
+            if transfer is None or transfer.first_at is None:
                 continue
-            if former is not exchange and former.address == exchange.address:
+            if now - transfer.first_at < ANOTHER:
+                break  # Nor has any of the others, which are younger, waited for long enough.
+            if former is not exchange and former.name == exchange.name and former.address == exchange.address:
                 self._blksizes.again(exchange.address, transfer.first_size, transfer.first_at, now)
 
     def enter(self, exchange: E, now: float) -> Displaced[E] | None:

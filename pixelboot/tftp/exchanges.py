@@ -169,12 +169,10 @@ class Exchanges:
         self._report = report
         self._clock = clock
         self._running: dict[Peer, Exchange] = {}
+        self.count: Callable[[], int] = self._running.__len__
+        """How many run, those whose file is being opened among them."""
         self._ended: dict[Peer, float] = {}
         self._deadlines = Deadlines(clock, self._due)
-
-    def __len__(self) -> int:
-        """How many run, those whose file is being opened among them."""
-        return len(self._running)
 
     def of(self, peer: Peer) -> Exchange | None:
         """The exchange with this peer."""
@@ -215,7 +213,8 @@ class Exchanges:
         running = self._running
         now = self._clock.seconds()
         packets, paths, sooner, others = in_step(datagrams, running, now)
-        port.send_singles(packets, paths)
+        if packets:
+            port.send_singles(packets, paths)
         for member in sooner:
             if member.transfer is not None and member.transfer.deadline is not None:
                 self._look(member, member.transfer.deadline)
@@ -245,7 +244,8 @@ class Exchanges:
             elif deadline < exchange.looked_at:
                 self._look(exchange, deadline)
         # At last, for it may turn out at once that they cannot be sent.
-        port.send_all(answers)
+        if answers:
+            port.send_all(answers)
         return strangers
 
     def woken(self, exchange: Exchange, packets: list[bytes]) -> None:

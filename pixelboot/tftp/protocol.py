@@ -113,13 +113,10 @@ class TftpProtocol:
         self._exchanges = Exchanges(self._admission, report, clock)
         self._limits: dict[int, Limits] = {}
         self._images = Images(Pool(settings.memory << 20), 65535 if settings.rollover else 65536)
+        self.transfers = self._exchanges.count
+        """How many run, those whose file is being opened among them."""
         self.not_sent = self._exchanges.not_sent
         """Hears when the network does not take what is sent on some way."""
-
-    @property
-    def transfers(self) -> int:
-        """How many run, those whose file is being opened among them."""
-        return len(self._exchanges)
 
     def requested(self, datagrams: Iterable[Datagram], entrance: Entrance) -> None:
         """Take what has arrived at a request port."""

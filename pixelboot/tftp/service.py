@@ -18,7 +18,6 @@ from pixelboot.outcome import Outcome
 from pixelboot.tftp.protocol import Entrance, Files, TftpProtocol
 from pixelboot.tftp.settings import TftpSettings, port_range
 from pixelboot.tftp.write.uploads import Uploads
-from pixelboot.udp.batch.path import Path
 from pixelboot.udp.batch.plain import Datagram
 from pixelboot.udp.batch.port import BatchPort
 from pixelboot.udp.port import open_socket
@@ -74,7 +73,7 @@ class TftpService(Service):
     @property
     def transfers(self) -> int:
         """How many transfers run."""
-        return 0 if self._protocol is None else self._protocol.transfers
+        return 0 if self._protocol is None else self._protocol.transfers()
 
     def listen(self) -> None:
         """Take all ports; nothing is answered before the service is started.
@@ -119,19 +118,20 @@ class TftpService(Service):
         for requests, data in self._opened:
             # A socket that is bound to one address sends from that one.
             pinned = requests.getsockname()[0] in ("0.0.0.0", EVERY_IPV6)
-            entry = self._port(requests, protocol.not_sent, told=True)
+            entry = self._port(requests, protocol, asked=True, sends=data is None)
             if data is None:
                 entry.start(partial(protocol.mixed, entrance=Entrance(entry, pinned)))
             else:
-                exit_ = self._port(data, protocol.not_sent, told=False)
+                exit_ = self._port(data, protocol, asked=False, sends=True)
                 entrance = Entrance(exit_, pinned)
                 exit_.start(partial(protocol.received, entrance=entrance))
                 entry.start(partial(_together, exit_, partial(protocol.requested, entrance=entrance)))
             _log.info("answering on {port}", port=entry)
 
-    def _port(self, opened: socket, failed: Callable[[Path, OSError], None], *, told: bool) -> BatchPort:
-        spin = self._settings.spin / 1e6
-        port = BatchPort(self._reactor, opened, failed, told=told, spin=spin, is_busy=lambda: self.transfers > 0)
+    def _port(self, opened: socket, protocol: TftpProtocol, *, asked: bool, sends: bool) -> BatchPort:
+        """A port that is asked, or sends files, or both."""
+        spin = self._settings.spin / 1e6 if sends else 0.0
+        port = BatchPort(self._reactor, opened, protocol.not_sent, told=asked, spin=spin, is_busy=protocol.transfers)
         self._ports.append(port)
         return port
 

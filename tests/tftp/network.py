@@ -300,7 +300,7 @@ class Network:
     def leftovers(self) -> list[object]:
         """Transfers, timers and open payloads; empty when all is over."""
         open_ones = [payload for payload in self.payloads if not payload.closed]
-        return [*range(self.protocol.transfers), *self.clock.getDelayedCalls(), *open_ones]
+        return [*range(self.protocol.transfers()), *self.clock.getDelayedCalls(), *open_ones]
 
 
 class NetworkCase(SynchronousTestCase):

@@ -79,7 +79,7 @@ class BoundsTests(NetworkCase):
         self.lan = Network(TftpSettings(transfers=2))
         for number in (1, 2, 101):
             self.lan.request(rrq("small"), host(number))
-        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["Busy"], 2))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers()), (["Busy"], 2))
         self.lan.say(ACK(1), host(1))
         self.lan.request(rrq("small"), host(101))
         self.lan.say(ACK(1), host(101))
@@ -93,7 +93,7 @@ class BoundsTests(NetworkCase):
             for port in range(5):
                 self.lan.request(rrq("small"), host(1), 2000 + port)
             self.lan.request(rrq("small"), host(2))
-            self.assertEqual(self.lan.protocol.transfers, 4)
+            self.assertEqual(self.lan.protocol.transfers(), 4)
             for port in range(3):
                 self.lan.say(ACK(1), host(1), 2000 + port)
             self.lan.say(ACK(1), host(2))

@@ -100,4 +100,4 @@ class PlaceTests(NetworkCase):
         self.assertEqual(self.lan.kinds(), ["GaveWay"])
         self.assertEqual([type(packet) for packet in self.lan.said_to(host(20))], [wire.Data])
         self.assertEqual([type(packet) for packet in self.lan.said_to(host(10))], [wire.Data])
-        self.assertEqual(self.lan.protocol.transfers, 64)
+        self.assertEqual(self.lan.protocol.transfers(), 64)

@@ -83,7 +83,7 @@ class NotSentTests(NetworkCase):
         [(former, _)] = self.lan.sent
         self.lan.request(rrq("small"), host(1))
         self.lan.protocol.not_sent(former, OSError(101, "Network is unreachable"))
-        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["CutShort", "Ignored"], 1))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers()), (["CutShort", "Ignored"], 1))
         self.assertEqual({path.peer for path, _ in self.lan.sent}, {peer(host(1))})
         self.lan.say(ACK(1), host(1))
         self.assert_over("CutShort", "Ignored", "Served")

@@ -82,7 +82,7 @@ class DownloadTests(NetworkCase):
         """A thousand machines that ask at once are all served, and one timer is enough for them."""
         for number in range(1000):
             self.lan.request(rrq("large"), host(number % 200), 2000 + number)
-        self.assertEqual((self.lan.protocol.transfers, len(self.lan.clock.getDelayedCalls())), (1000, 1))
+        self.assertEqual((self.lan.protocol.transfers(), len(self.lan.clock.getDelayedCalls())), (1000, 1))
         for block in range(1, 12):
             for number in range(1000):
                 self.lan.say(ACK(block), host(number % 200), 2000 + number)
@@ -217,7 +217,7 @@ class RepeatedTests(NetworkCase):
             lan.say(ACK(1), host(1))
             lan.clock.advance(wait)
             lan.request(rrq("large"), host(1))
-            self.assertEqual((lan.kinds(), lan.protocol.transfers), (kinds, 1), wait)
+            self.assertEqual((lan.kinds(), lan.protocol.transfers()), (kinds, 1), wait)
             lan.protocol.stop()
             self.assertEqual(lan.leftovers(), [])
 
@@ -228,7 +228,7 @@ class RepeatedTests(NetworkCase):
             self.lan.say(ACK(block), host(1))
             self.lan.clock.advance(REPEAT_TIME - 0.1)
             self.lan.request(rrq("large"), host(1))
-        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["Ignored"] * 3, 1))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers()), (["Ignored"] * 3, 1))
         self.lan.protocol.stop()
 
     def test_begun_anew_before_the_first_block(self) -> None:
@@ -237,7 +237,7 @@ class RepeatedTests(NetworkCase):
         self.lan.say(ACK(0), host(1))
         self.lan.clock.advance(REPEAT_TIME + 0.1)
         self.lan.request(rrq("large", blksize=1468), host(1))
-        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["CutShort"], 1))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers()), (["CutShort"], 1))
         self.lan.protocol.stop()
 
     def test_another(self) -> None:
@@ -315,7 +315,7 @@ class TroubleTests(NetworkCase):
         self.lan.request(rrq("small"), host(1))
         self.patch(self.lan.payloads[0], "close", lambda: 1 / 0)
         self.lan.say(ACK(1), host(1))
-        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers), (["Served"], 0))
+        self.assertEqual((self.lan.kinds(), self.lan.protocol.transfers()), (["Served"], 0))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
     def test_stop(self) -> None:

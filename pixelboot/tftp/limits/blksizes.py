@@ -93,9 +93,10 @@ class Blksizes:
 
     def most(self, address: bytes, mtu: int, now: float) -> Cap:
         """The largest block for a client at this address, whose request came by an interface with this MTU."""
-        address = plain(address)
-        cap = self._of_network(address) or self._common or _of_mtu(mtu, len(address))
-        remembered = self._still(address, now)
+        if len(address) == 16:
+            address = plain(address)
+        cap = (self._of_network(address) if self._networks else None) or self._common or _of_mtu(mtu, len(address))
+        remembered = self._still(address, now) if self._remembered else None
         if remembered is None or remembered.blksize >= cap.blksize:
             return cap
         return Cap(remembered.blksize, Cause.REMEMBERED, f"{remembered.failed} was not acknowledged")
@@ -145,7 +146,7 @@ class Blksizes:
 
     def _of_network(self, address: bytes) -> Cap | None:
         """What the settings say of the narrowest network that the address is in."""
-        number = int.from_bytes(address) if self._networks else 0
+        number = int.from_bytes(address)
         for (octets, beyond), networks in self._networks.items():
             if octets == len(address) and (found := networks.get(number >> beyond)) is not None:
                 return found

@@ -75,7 +75,7 @@ class BatchPort(Descriptor):
         *,
         told: bool = False,
         spin: float = 0.0,
-        is_busy: Callable[[], bool] = lambda: False,
+        is_busy: Callable[[], object] = lambda: False,
         batched: bool = _POSSIBLE,
     ) -> None:
         """`failed` hears of datagrams that the network does not take: no route, forbidden, no such address of ours.
