@@ -187,12 +187,16 @@ class Batched:
 
     def send(self, packets: Sequence[bytes], path: Path) -> None:
         """See `Plain.send`; they leave with the next `flush`, or before."""
-        self.send_all(((packets, path),))
+        if len(packets) == 1:
+            self._put(packets[0], path)
+        elif packets:
+            self._send_many(packets, path)
 
     def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
         """See `Plain.send_singles`."""
         if len(packets) < _FEW:
-            self.send_all([([packet], path) for packet, path in zip(packets, paths, strict=True)])
+            for packet, path in zip(packets, paths, strict=True):
+                self._put(packet, path)
             return
         for first in range(0, len(packets), MOST):
             self.flush()
@@ -213,32 +217,24 @@ class Batched:
 
     def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
         """See `Plain.send_all`."""
-        name, names, pieces = self._name, self._names, self._pieces
-        controls = self._controls
-        paths, held = self._paths, self._held
-        at = len(paths)
         for packets, path in answers:
-            if len(packets) != 1:
-                if packets:
-                    self._send_many(packets, path)
-                    paths, held = self._paths, self._held
-                    at = len(paths)
-                continue
-            packet = packets[0]
-            if packet.__class__ is not bytes:
-                raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
-            names[name * at : name * at + name] = path.peer
-            pieces[at + at] = id(packet) + _OBJECT
-            pieces[at + at + 1] = len(packet)
-            if path.control is not controls[at]:
-                self._control(at, path.control)
-            held.append(packet)
-            paths.append(path)
-            at += 1
-            if at == MOST:
-                self.flush()  # Which may tell somebody of a failure, who sends something.
-                paths, held = self._paths, self._held
-                at = len(paths)
+            self.send(packets, path)
+
+    def _put(self, packet: bytes, path: Path) -> None:
+        """Put one datagram into the next message."""
+        if packet.__class__ is not bytes:
+            raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
+        name, pieces, paths = self._name, self._pieces, self._paths
+        at = len(paths)
+        self._names[name * at : name * at + name] = path.peer
+        pieces[at + at] = id(packet) + _OBJECT
+        pieces[at + at + 1] = len(packet)
+        if path.control is not self._controls[at]:
+            self._control(at, path.control)
+        self._held.append(packet)
+        paths.append(path)
+        if at == MOST - 1:
+            self.flush()
 
     def _send_many(self, packets: Sequence[bytes], path: Path) -> None:
         """Many datagrams of one size (the last may be shorter) are one message, out of which the kernel cuts them."""
