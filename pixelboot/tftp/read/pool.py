@@ -10,6 +10,9 @@ Packets = list[bytes]
 OBJECT = 240
 """Octets that a packet takes beside its own, with all that leads to it."""
 
+ENTRY = 1280
+"""Octets that a piece takes besides, with its owner, which may have no other."""
+
 
 class Owner(Protocol):
     """Who has pieces in the pool; it lives as long as one of them does."""
@@ -30,7 +33,7 @@ class Pool:
 
     def keep(self, owner: Owner, number: int, packets: Packets) -> None:
         """Count a piece of this owner, by its number, until there are others that are wanted more."""
-        octets = sum(map(len, packets)) + OBJECT * len(packets)
+        octets = sum(map(len, packets)) + OBJECT * len(packets) + ENTRY
         self._kept[owner, number] = octets
         self.held += octets
         while self.held > self._most and len(self._kept) > 1:

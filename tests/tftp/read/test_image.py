@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.tftp.read.image import PIECE, UNKNOWN, Image, Images, NetasciiImage, netascii
-from pixelboot.tftp.read.pool import OBJECT, Pool
+from pixelboot.tftp.read.pool import ENTRY, OBJECT, Pool
 from tests.tftp.peer import POOL, Held
 
 TEXTS = st.lists(st.sampled_from([b"\n", b"\r", b"\r\n", b"a", b"bcdefghi", b"\0", b"\xff" * 30, b"\n" * 50])).map(
@@ -143,7 +144,7 @@ class ImageTests(SynchronousTestCase):
     def test_what_was_forgotten_is_read_again(self) -> None:
         """Only that, and what is in use is not what is forgotten first."""
         payload = Held(bytes(8 * 128 * 4))
-        one = image(payload, 8, room=3 * 128 * (12 + OBJECT))
+        one = image(payload, 8, room=3 * (128 * (12 + OBJECT) + ENTRY))
         taken(one)
         self.assertEqual([offset for offset, _ in payload.reads], [0, 1024, 2048, 3072])
         # The empty last block has a piece of its own, so that two others have gone.
@@ -151,6 +152,20 @@ class ImageTests(SynchronousTestCase):
         one.packets(128 * 2, 1)
         one.packets(0, 1)
         self.assertEqual((set(one._pieces), payload.reads[4:]), ({0, 2, 4}, [(0, 1024)]))
+
+    def test_many_small_ones(self) -> None:
+        """What an image takes beside its packets is counted: a million small texts take no more than large files."""
+        pool = Pool(2 << 20)
+        images = Images(pool)
+        tracemalloc.start()
+        try:
+            for number in range(6000):
+                images.of(Held(b"%d" % number), 512, netascii=False).packets(0, 1)
+            taken_up, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(taken_up, 1.1 * (2 << 20))
+        self.assertLessEqual(pool.held, 2 << 20)
 
     def test_t13_t33_numbers(self) -> None:
         """After 65535 comes 0, or 1; in pieces that were made in order, and in one that was made alone."""
