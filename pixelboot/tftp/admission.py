@@ -89,7 +89,7 @@ class Admission(Generic[E]):
     def heard(self, exchange: E, now: float) -> None:
         """Its client has acknowledged something for the first time."""
         self._places.heard(exchange)
-        if exchange.reading is not None:
+        if exchange.reading is not None and len(self._blksizes):
             self._blksizes.heard(exchange.address, exchange.reading.first_size, now)
 
     def left(self, exchange: E, now: float) -> None:

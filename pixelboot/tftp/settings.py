@@ -196,7 +196,7 @@ class TftpSettings:
     )
     memory: int = setting(
         whole(1, 65536),
-        32,
+        96,
         help="MiB of files that are kept cut into blocks, for all who are sent the same; what has no room is read from "
         "the file again.",
     )
