@@ -100,21 +100,21 @@ class ReadTransfer:
         "_base",
         "_doubled",
         "_fresh",
+        "_heard_at",
         "_image",
         "_oack",
         "_period",
         "_ready",
         "_resent",
         "_retries",
+        "_runs",
         "_sent",
         "_sent_at",
         "_started_at",
         "_tries",
         "_trip",
-        "deadline",
         "ending",
         "first_at",
-        "heard_at",
         "name",
         "terms",
     )
@@ -125,12 +125,8 @@ class ReadTransfer:
         """The file's name as the client wrote it; untrusted."""
         self.terms = terms
         """What was negotiated."""
-        self.deadline: float | None = None
-        """When to call `expired`, on the clock of `now`; None before the start and after the end."""
         self.ending: Ending | None = None
         """What came of it; None while it runs."""
-        self.heard_at: float | None = None
-        """When the client was last heard; None before it was."""
         self.first_at: float | None = None
         """When the first block was sent; None before."""
         self._image = image
@@ -139,7 +135,12 @@ class ReadTransfer:
         self._base = 0  # The last block that was acknowledged; 0 is none.
         self._sent = 0  # The last block that was sent, and is in flight while it is not acknowledged.
         self._oack = terms.oack  # While its ACK is waited for.
-        self._awaited: bytes | None = None  # The ACK that comes next in lock-step, if nothing was sent twice.
+        # The ACK that comes next in lock-step, if nothing was sent twice.  While there is one, `in_step` may have gone
+        # on without a word to `_base` and `_heard_at`: the client has all but the last block, and was heard when that
+        # one left.
+        self._awaited: bytes | None = None
+        self._heard_at: float | None = None
+        self._runs = False
         self._answered = True  # Whether a repeated ACK is not, or not once more, answered in this window.
         self._doubled = -1  # The last block that was sent again; 0 is the OACK.
         self._fresh = False  # Whether everything in flight was sent once only, so that an ACK measures a round trip.
@@ -150,9 +151,19 @@ class ReadTransfer:
         self._resent = 0  # Packets sent again, in all.
 
     @property
+    def deadline(self) -> float | None:
+        """When to call `expired`, on the clock of `now`; None before the start and after the end."""
+        return self._sent_at + self._trip.wait if self._runs else None
+
+    @property
+    def heard_at(self) -> float | None:
+        """When the client was last heard; None before it was."""
+        return self._heard_at if self._awaited is None else self._sent_at
+
+    @property
     def acknowledged(self) -> int:
         """Octets that the client has, as sent; of an unconfirmed transfer, all of them."""
-        return self._image.octets(self._base)
+        return self._image.octets(self._base if self._awaited is None else self._sent - 1)
 
     @property
     def first_size(self) -> int:
@@ -167,6 +178,7 @@ class ReadTransfer:
     def start(self, now: float) -> list[bytes]:
         """Begin: the OACK, or the first window where there is none to send."""
         self._started_at = now
+        self._runs = True
         if not self._oack:
             return self._advance(now)
         self._fresh = True
@@ -174,7 +186,8 @@ class ReadTransfer:
 
     def received(self, octets: bytes, now: float) -> list[bytes]:
         """What the client's datagram asks to be sent; whatever it is, it is never an exception."""
-        self.heard_at = now
+        self._catch_up()
+        self._heard_at = now
         if self.ending is not None:
             return []
         block = ack_block(octets)
@@ -184,11 +197,17 @@ class ReadTransfer:
         """The deadline has passed: the same again, or the end.  Too early a call does nothing."""
         if self.deadline is None or now < self.deadline:
             return []
+        self._catch_up()
         if self._tries >= self._retries:
             return self._give_up(now)
         self._tries += 1
         self._trip.lengthen()
         return self._send_again(now)
+
+    def _catch_up(self) -> None:
+        """Know what `in_step` has done."""
+        if self._awaited is not None:
+            self._base, self._heard_at = self._sent - 1, self._sent_at
 
     def _acknowledged(self, block: int, now: float) -> list[bytes]:
         """An ACK: of the OACK, of blocks in flight, of the last one before them again, or of no account."""
@@ -283,7 +302,6 @@ class ReadTransfer:
 
     def _send(self, packets: list[bytes], now: float) -> list[bytes]:
         self._sent_at = now
-        self.deadline = now + self._trip.wait
         return packets
 
     def _give_up(self, now: float) -> list[bytes]:
@@ -297,8 +315,9 @@ class ReadTransfer:
         return [wire.error(ErrorCode.UNDEFINED, "no acknowledgement came in time")]
 
     def _end(self, result: Result, now: float, code: int = 0, reason: str = "") -> None:
+        self._awaited = None
+        self._runs = False
         self.ending = Ending(result, self.acknowledged, now - self._started_at, self._resent, code, reason)
-        self.deadline = self._awaited = None
 
     def _number(self, block: int) -> int:
         """The number on the wire of a block counted from 1; of 0, which is what an OACK counts as, 0."""
@@ -337,14 +356,12 @@ def in_step(
             others.append(datagram)
             continue
         packet, transfer._awaited = ready
-        transfer._base = base
         transfer._sent = base + 1
         if not base & 7:  # To measure each of them would take as long as all the rest.
             transfer._trip.measured(now - transfer._sent_at)
             if now + transfer._trip.wait < member.looked_at:
                 sooner.append(member)
-        transfer._sent_at = transfer.heard_at = now
-        transfer.deadline = now + transfer._trip.wait
+        transfer._sent_at = now
         packets.append(packet)
         ways.append(member.path)
     return packets, ways, sooner, others
