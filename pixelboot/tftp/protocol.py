@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from ipaddress import IPv4Address
 from typing import Any, Protocol
@@ -255,6 +255,7 @@ class TftpProtocol:
         cap = self._admission.cap(exchange.address, interface, self._clock.seconds())
         limits = self._limits_of(min(cap.blksize, LARGEST_WRITTEN))
         wake = partial(self._exchanges.woken, exchange)
+        request = replace(request, name=uploads.meant(request.name, Asker(*exchange.who)))
         upload = await uploads.begin(request, shown(exchange.source), limits, wake)
         if exchange.over:
             upload.close()

@@ -16,10 +16,13 @@ from pixelboot.payload import Payload
 from pixelboot.tftp import wire
 from pixelboot.tftp.client.client import Refused, download, upload
 from pixelboot.tftp.exchanges import FIRST_LOOK, OPENING_TIME
+from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.outcomes import Refused as WasRefused
 from pixelboot.tftp.outcomes import Uploaded
+from pixelboot.tftp.patience import Patience
 from pixelboot.tftp.service import TftpService
 from pixelboot.tftp.settings import TftpSettings, WriteSettings
+from pixelboot.tftp.write.transfer import WriteTransfer
 from tests.tftp.network import NetworkCase, host, rrq
 
 reactor = cast("Any", _reactor)
@@ -102,6 +105,29 @@ class UploadTests(TestCase):
         self.assertEqual(os.listdir(f"{self.root}/dumps"), ["a"])
         with open(f"{self.root}/dumps/a", "rb") as kept:
             self.assertEqual(kept.read(), b"first")
+
+    async def test_t37_silent(self) -> None:
+        """A client that asks and then says nothing costs a few packets."""
+        transfer = WriteTransfer("dumps/a", Terms(), Patience(retries=8, unheard=3), most=100, size=None)
+        packets = transfer.start(0.0)
+        while transfer.deadline is not None:
+            packets += transfer.expired(transfer.deadline)
+        self.assertEqual([wire.opcode(packet) for packet in packets], [wire.Opcode.ACK] * 4 + [wire.Opcode.ERROR])
+
+    async def test_t37_remap(self) -> None:
+        """The rules for names hold for writing, too: those that are for writing, and those for all."""
+        await self.stop()
+        write = WriteSettings(folder="dumps", free=0)
+        settings = TftpSettings(
+            port=0, address6="", write=(write,), remap=("r ^core/ dumps/", "aP ^dumps/secret", "rG ^dumps/ elsewhere/")
+        )
+        self.service = TftpService(reactor, settings, self, self.outcomes.append, lambda _: None, self.root)
+        self.service.startService()
+        await upload(reactor, HERE, "core/a", b"octets", port=self.service.port)
+        self.assertEqual(os.listdir(f"{self.root}/dumps"), ["a"])
+        with self.assertRaises(Refused) as caught:
+            await upload(reactor, HERE, "dumps/secret", b"octets", port=self.service.port)
+        self.assertEqual(caught.exception.ending.code, 2)
 
     async def test_t37_stop(self) -> None:
         """A client in the middle of a file is told that the server stops, and nothing of the file is left."""

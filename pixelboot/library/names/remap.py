@@ -8,16 +8,23 @@ as POSIX's extended ones; where several alternatives fit, the first counts, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Final
+from re import _parser as re_parser  # type: ignore[attr-defined]  # Its tree has no public face.
+from typing import Any, Final
 
 from pixelboot.library.names.components import LONGEST_NAME, Forbidden
 from pixelboot.malformed import Malformed
 
 MOST_STEPS = 256
 """Expressions tried on one name; rules that take more do not come to an end."""
+
+LONGEST_MATCHED = 256
+"""Characters of a name that rules are tried on: what an expression takes grows faster than the name."""
+
+MOST_REPEATED = 8
+"""How often a part of an expression may come that is part of another that may come any number of times."""
 
 OPERATORS: Final = "rgiesaGP46~"
 
@@ -89,9 +96,28 @@ def parse(line: str) -> Rule | None:
     flags = re.ASCII | re.DOTALL | (re.IGNORECASE if "i" in operators else 0)
     try:
         expression = re.compile(_in_python(others[0]), flags)
+        is_nested = _is_nested(re_parser.parse(_in_python(others[0]), flags), False)
     except (re.error, OverflowError, RecursionError) as problem:
         raise wrong(f"its regular expression cannot be read: {problem}") from None
+    if is_nested:
+        raise wrong("a repetition within a repetition may take minutes for one name; say it with one, as [a-z.]*")
     return Rule(operators, expression, others[1] if len(others) > 1 else "")
+
+
+def _is_nested(parsed: Iterable[tuple[object, Any]], inside: bool) -> bool:
+    """Whether something that may come any number of times is part of something that may.
+
+    Python tries out in how many ways a name can be cut into such, and there are twice as many for every character.
+    """
+    for operator, about in parsed:
+        repeats = operator in (re_parser.MAX_REPEAT, re_parser.MIN_REPEAT) and about[1] > MOST_REPEATED
+        if repeats and inside:
+            return True
+        for part in about if isinstance(about, tuple) else ():
+            branches = part if isinstance(part, list) else [part]
+            if any(isinstance(each, re_parser.SubPattern) and _is_nested(each, inside or repeats) for each in branches):
+                return True
+    return False
 
 
 def remapped(rules: Sequence[Rule], name: str, address: str, writing: bool = False) -> str:
@@ -99,6 +125,8 @@ def remapped(rules: Sequence[Rule], name: str, address: str, writing: bool = Fal
 
     :raises Forbidden: where a rule says so, and when they come to no end.
     """
+    if len(name) > LONGEST_MATCHED and rules:
+        raise Forbidden("the name is too long for the rules")
     steps = MOST_STEPS
     at = 0
     while at < len(rules):

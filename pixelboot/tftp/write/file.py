@@ -167,8 +167,8 @@ def clear(folder: int) -> None:
     for name in names:
         try:
             file = os.open(name, _LOOK, dir_fd=folder)
-        except FileNotFoundError:
-            continue
+        except OSError:
+            continue  # It has gone, or it is a folder, a link or a device: none of ours.
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.unlink(name, dir_fd=folder)

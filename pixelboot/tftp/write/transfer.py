@@ -103,6 +103,7 @@ class WriteTransfer:
         "_stored",
         "_tries",
         "_trip",
+        "_unheard",
         "acknowledged",
         "deadline",
         "ending",
@@ -147,6 +148,7 @@ class WriteTransfer:
         self._complained = False  # Whether a gap was answered, since the last block that came in order.
         self._fresh = False  # Whether our last ACK was sent once only, so that the next block measures a round trip.
         self._started_at = self._sent_at = 0.0
+        self._unheard = patience.unheard
         self._tries = 0  # How often in succession the timer has sent an ACK.
         self._resent = 0  # ACKs sent again, in all.
 
@@ -180,7 +182,7 @@ class WriteTransfer:
             return []
         if self.whole or self._owed:
             return self.failed("the disk did not take it in time", now)
-        if self._tries >= self._trip.retries:
+        if self._tries >= (self._trip.retries if self._last else min(self._trip.retries, self._unheard)):
             self._end(Result.TIMED_OUT, now)
             return [wire.error(ErrorCode.UNDEFINED, "no data came in time")]
         self._tries += 1

@@ -19,6 +19,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from pixelboot.library.names.asker import Asker
+from pixelboot.library.names.meant import Names
 from pixelboot.tftp.negotiate import Limits, Refusal, Terms, negotiate
 from pixelboot.tftp.patience import Patience
 from pixelboot.tftp.settings import TftpSettings
@@ -67,6 +69,7 @@ class Uploads:
         self._reactor = reactor
         self._clock: IReactorTime = clock or reactor
         self._store = Store(root, settings.write)
+        self._names = Names(rules=settings.remap)
         self._patience = Patience(first=settings.timeout, retries=settings.retries)
         self._rollover = settings.rollover
         self._gate = DeferredSemaphore(MOST_THREADS)
@@ -92,6 +95,10 @@ class Uploads:
         if self._stopped is None:
             self._stopped = Deferred() if self._open else succeed(None)
         return self._stopped
+
+    def meant(self, name: str, asker: Asker) -> str:
+        """What a name stands for when a file is to be written, by the rules of ``tftp.remap``; raises `Forbidden`."""
+        return "/".join(self._names.parts(name, asker, writing=True))
 
     async def begin(self, request: WriteRequest, client: str, limits: Limits, wake: Wake) -> Upload:
         """The upload that `client`, an address, asks for, not started yet.

@@ -80,6 +80,15 @@ class RuleTests(SynchronousTestCase):
         for line, name, expected in CASES:
             self.assertEqual(remap(line, name), expected, line)
 
+    def test_time(self) -> None:
+        """Expressions for which Python would take minutes are refused, and ordinary ones are not."""
+        for expression in (r"^([a-z0-9]+[-.]?)+\.cfg$", "(a*)*b", "((ab)*c)*", "(a|b+)*c", "(a{1,99}b?)+"):
+            error = str(self.assertRaises(Malformed, parse, f"r {expression} x"))
+            self.assertIn("a repetition within a repetition", error)
+        for expression in (r"^[a-z0-9.-]+\.cfg$", "(ab)*c", "a{2,4}", "([0-9a-f]{2}-){5}", "(a|b)+(c|d)*", "(x{1,3})*"):
+            parse(f"r {expression} x")
+        self.assertRaises(Forbidden, remapped, [rule for rule in [parse("r a b")] if rule], "n" * 300, "10.0.0.1")
+
     def test_refused(self) -> None:
         for line, reason in REFUSED:
             self.assertEqual(str(self.assertRaises(Forbidden, remap, line, "/etc/a")), reason, line)

@@ -135,16 +135,24 @@ class RepeatedTests(SynchronousTestCase):
         self.assertEqual((one.deadline, data(one, 1, b"", 11.0)), (None, []))
 
     def test_t11_t37_silence(self) -> None:
-        """The ACK again, each time after twice as long, and then the end."""
-        one = begun()
-        said, times = [], []
-        while one.deadline is not None:
-            times.append(one.deadline)
-            said.append(one.expired(one.deadline))
-        self.assertEqual(times, [1, 3, 7, 15, 23, 31, 39, 47, 55])
-        self.assertEqual(said[:-1], [[ACK(0)]] * 8)
-        self.assertEqual([wire.opcode(packet) for packet in said[-1]], [wire.Opcode.ERROR])
-        self.assertEqual(one.ending, Ending(Result.TIMED_OUT, 0, 55.0, 8))
+        """The ACK again, each time after twice as long, and then the end: soon, if nothing was ever heard."""
+        for blocks, waits, seconds in ((0, [1, 3, 7, 15], 15.0), (1, [1, 3, 7, 15, 23, 31, 39, 47, 55], 55.0)):
+            one = begun(Terms(timeout=None))
+            if blocks:
+                data(one, 1, now=0.0)
+                one.stored(512, 0.0)
+            said, times = [], []
+            while one.deadline is not None:
+                times.append(one.deadline)
+                said.append(one.expired(one.deadline))
+            if not blocks:
+                self.assertEqual(times, waits)
+            self.assertEqual(said[:-1], [[ACK(blocks)]] * (len(waits) - 1))
+            self.assertEqual([wire.opcode(packet) for packet in said[-1]], [wire.Opcode.ERROR])
+            assert one.ending is not None
+            self.assertEqual((one.ending.result, one.ending.retransmissions), (Result.TIMED_OUT, len(waits) - 1))
+            if not blocks:
+                self.assertEqual(one.ending, Ending(Result.TIMED_OUT, 0, seconds, 3))
 
     def test_t25_t37_the_interval_asked_for(self) -> None:
         """It is kept to, before and after the first block; and such a client is lingered for."""
