@@ -192,6 +192,8 @@ class Tree(Service):
         if self._names.wants_top(meant.parts, asker):
             top = self._top()
             if top is None:
+                if self._tops.under_way(self._root):  # That may miss what was put there since it was begun.
+                    await self._tops.get(self._root, partial(self._in_thread, self._finder.top))
                 listing = await self._tops.get(self._root, partial(self._in_thread, self._finder.top))
                 top = None if listing is None else listing.names
             candidates = self._names.candidates(meant.parts, asker, top)

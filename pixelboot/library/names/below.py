@@ -164,7 +164,8 @@ class _Walk:
         if listing.settled:
             self._trail.saw(above, listing.stamp, os.stat if len(self._folders) == 1 else os.lstat)
         else:
-            self._trail.lost()
+            self._trail.missed(path)
+            self._trail.saw(above, self._listings.until(listing))
         return listing.names.get(part.casefold())
 
 

@@ -33,7 +33,7 @@ class Finder:
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         try:
-            return self._listings.of(folder, self._root)
+            return self._listings.of(folder, self._root, late=0.0)  # A machine's new folder counts at once.
         except PermissionError:
             return None
         finally:

@@ -13,6 +13,8 @@ import secrets
 import stat
 from contextlib import suppress
 
+from pixelboot.outcome import printable
+
 CLIENT = "user.pixelboot.client"
 """The extended attribute of a file that names the client who left it, by its address."""
 
@@ -40,7 +42,8 @@ class NewFile:
         self._unsynced = 0
         self._hidden = ""  # The name that it has meanwhile; empty for none.
         self._file = -1
-        self._folder = os.dup(folder)
+        self.folder = os.dup(folder)
+        """A descriptor of the folder, until the end."""
         try:
             self._file = self._create()
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # Another server that starts now lets it be.
@@ -52,7 +55,7 @@ class NewFile:
     @property
     def free(self) -> int:
         """Octets that the disk has left."""
-        status = os.fstatvfs(self._folder)
+        status = os.fstatvfs(self.folder)
         return status.f_bavail * status.f_frsize
 
     def write(self, octets: bytes) -> None:
@@ -76,7 +79,7 @@ class NewFile:
 
     def appear(self, name: str, *, overwrite: bool) -> None:
         """Have this name from now on, in place of the file that has it, if that is allowed; raises OSError."""
-        examine(self._folder, name, overwrite=overwrite)
+        examine(self.folder, name, overwrite=overwrite)
         if not overwrite:
             self._link(name)
             return
@@ -84,34 +87,34 @@ class NewFile:
             hidden = HIDDEN + secrets.token_hex(8)
             self._link(hidden)
             self._hidden = hidden
-        os.replace(self._hidden, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
+        os.replace(self._hidden, name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         self._hidden = ""
 
     def settle(self) -> None:
         """Wait until the name is on the disk too; raises OSError."""
-        os.fsync(self._folder)
+        os.fsync(self.folder)
 
     def discard(self) -> None:
         """Give back what it holds; if it did not appear, nothing is left of it.  May be called more than once."""
-        if self._folder < 0:
+        if self.folder < 0:
             return
         if self._hidden:
             with suppress(OSError):  # The next start removes it.
-                os.unlink(self._hidden, dir_fd=self._folder)
+                os.unlink(self._hidden, dir_fd=self.folder)
         if self._file >= 0:
             os.close(self._file)
-        os.close(self._folder)
-        self._file = self._folder = -1
+        os.close(self.folder)
+        self._file = self.folder = -1
 
     def _create(self) -> int:
         if os.path.isdir("/proc/self/fd"):  # Else it could never be given a name.
             try:
-                return os.open(".", _WRITE | os.O_TMPFILE, _MODE, dir_fd=self._folder)
+                return os.open(".", _WRITE | os.O_TMPFILE, _MODE, dir_fd=self.folder)
             except OSError as problem:
                 if problem.errno not in _NAMELESS:
                     raise
         hidden = HIDDEN + secrets.token_hex(8)
-        file = os.open(hidden, _WRITE | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=self._folder)
+        file = os.open(hidden, _WRITE | os.O_CREAT | os.O_EXCL, _MODE, dir_fd=self.folder)
         self._hidden = hidden
         return file
 
@@ -126,9 +129,9 @@ class NewFile:
     def _link(self, name: str) -> None:
         """Have one more name, that nothing has."""
         if self._hidden:
-            os.link(self._hidden, name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
+            os.link(self._hidden, name, src_dir_fd=self.folder, dst_dir_fd=self.folder, follow_symlinks=False)
         else:
-            os.link(f"/proc/self/fd/{self._file}", name, dst_dir_fd=self._folder, follow_symlinks=True)
+            os.link(f"/proc/self/fd/{self._file}", name, dst_dir_fd=self.folder, follow_symlinks=True)
 
 
 def examine(folder: int, name: str, *, overwrite: bool) -> None:
@@ -143,39 +146,50 @@ def examine(folder: int, name: str, *, overwrite: bool) -> None:
         raise PermissionError(errno.EPERM, "what has this name is not a regular file")
 
 
-def used(folder: int, client: str, but: str) -> tuple[int, int]:
-    """How many octets, and how many files, a client has left in a folder; that of the name `but` does not count.
+def left(folder: int, client: str) -> dict[str, int]:
+    """The files that a client has left in a folder, by name, and the octets of each; raises OSError.
 
     Where the file system cannot say whose a file is, every file counts.
     """
-    octets = files = 0
+    files = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name == but or entry.name.startswith(".") or not entry.is_file(follow_symlinks=False):
+            if entry.name.startswith(".") or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(FileNotFoundError):
                 if _owner(folder, entry.name) in (client, None):
-                    octets += entry.stat(follow_symlinks=False).st_size
-                    files += 1
-    return octets, files
+                    files[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return files
 
 
-def clear(folder: int) -> None:
-    """Remove what was being written when a server ended; raises OSError."""
+def clear(folder: int) -> list[str]:
+    """Remove what was being written when a server ended; what stays nevertheless, and why, for a person.
+
+    Raises OSError if it cannot even be looked for.
+    """
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.startswith(HIDDEN)]
+        names = sorted(entry.name for entry in entries if entry.name.startswith(HIDDEN))
+    problems = []
     for name in names:
         try:
-            file = os.open(name, _LOOK, dir_fd=folder)
-        except OSError:
-            continue  # It has gone, or it is a folder, a link or a device: none of ours.
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.unlink(name, dir_fd=folder)
-        except BlockingIOError:  # Another server is writing it.
-            continue
-        finally:
-            os.close(file)
+            _remove(folder, name)
+        except (FileNotFoundError, BlockingIOError):
+            continue  # It has gone, or another server is writing it.
+        except OSError as problem:
+            problems.append(f"{printable(name)} stays there: {problem.strerror}")
+    return problems
+
+
+def _remove(folder: int, name: str) -> None:
+    """Remove a file that nobody writes; raises OSError, BlockingIOError if somebody does."""
+    if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
+        raise PermissionError(errno.EPERM, "it is not a regular file, so no upload has left it")
+    file = os.open(name, _LOOK, dir_fd=folder)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(name, dir_fd=folder)
+    finally:
+        os.close(file)
 
 
 def _owner(folder: int, name: str) -> str | None:

@@ -19,7 +19,7 @@ from pixelboot.outcome import quantity
 from pixelboot.tftp.negotiate import Refusal
 from pixelboot.tftp.settings import WriteSettings
 from pixelboot.tftp.wire import ErrorCode
-from pixelboot.tftp.write.file import NewFile, clear, examine, used
+from pixelboot.tftp.write.file import NewFile, clear, examine, left
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -37,21 +37,21 @@ _Key = tuple[tuple[str, ...], str]
 class _Account:
     """What one client has in one folder, as long as it is leaving something there."""
 
-    octets: int = 0
-    """Of the files that are complete."""
+    files: dict[str, int] = field(default_factory=dict)
+    """The octets of those that are complete, by name."""
 
     growing: list[Writing] = field(default_factory=list)
-    """The others."""
+    """The others, of which something has come."""
 
-    @property
-    def used(self) -> int:
-        """Octets of all of them, with what was announced and has not come yet."""
-        return self.octets + sum(max(writing.file.octets, writing.announced) for writing in self.wanted)
+    def most(self, writing: Writing) -> tuple[int, int]:
+        """The most octets, and files, that there can be with `writing`, whichever of all become complete, and when.
 
-    @property
-    def wanted(self) -> list[Writing]:
-        """Those of the others that may become complete."""
-        return [writing for writing in self.growing if not writing.unwanted]
+        What one replaces stays until then: it makes room for no other.
+        """
+        growing = [other for other in self.growing if other.name != writing.name and not other.unwanted]
+        growing.append(writing)
+        growth = sum(max(each.size - self.files.get(each.name, 0), 0) for each in growing)
+        return sum(self.files.values()) + growth, len(self.files.keys() | {each.name for each in growing})
 
 
 class Store:
@@ -69,11 +69,11 @@ class Store:
         """Remove what a crash has left; what is wrong with the folders, for a person."""
         problems = []
         for at, area in self._areas.items():
+            where = area.path or os.path.join(self._root, *at)
             try:
                 with self._opened(at, area) as folder:
-                    clear(folder)
+                    problems += [f"{where}: {problem}" for problem in clear(folder)]
             except OSError as problem:
-                where = area.path or os.path.join(self._root, *at)
                 problems.append(f"nothing can be written to {where}: {problem.strerror}")
         return problems
 
@@ -84,7 +84,9 @@ class Store:
     def begin(self, name: str, client: str, size: int | None) -> Writing:
         """A new file that `client`, an address, wants to leave as `name`; `size` is what it says of its octets.
 
-        If it is writing that already it has begun anew, perhaps from the start of the machine: the former is unwanted.
+        Neither the name nor the room is its own before the first octets are written: anybody can ask, and in another's
+        name.  Who writes that name already and begins to write it anew, perhaps from the start of the machine, wants
+        the former no more.
 
         :raises Refusal: if it may not.
         :raises OSError: if the disk does not do it now.
@@ -92,46 +94,43 @@ class Store:
         at, area, last = self._found(name)
         if size is not None and size > area.largest:
             raise Refusal(ErrorCode.DISK_FULL, f"no more than {quantity(area.largest)} are taken here")
-        with self._lock, _translated(), self._opened(at, area) as folder:
-            former = self._names.get((at, last))
-            if former is not None and former.client == client:
-                former.unwanted = True
-            elif former is not None and not former.unwanted:
-                raise Refusal(ErrorCode.FILE_EXISTS, "another machine is writing this file at this moment")
+        with _translated(), self._opened(at, area) as folder:
             examine(folder, last, overwrite=area.overwrite)
-            account = self._accounts.get((at, client)) or _Account()
-            account.octets, files = used(folder, client, last)
-            if files + len(account.wanted) >= area.files:
-                raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {area.files} files here, and no more")
             writing = Writing(self, area, at, last, client, NewFile(folder, client), size or 0)
-            account.growing.append(writing)
-            self._accounts[at, client] = account
-            self._names[at, last] = writing
         try:
-            self.check(writing)
+            with self._lock, _translated():
+                self._counted(writing)
+            _look_for_room(writing)
         except BaseException:  # whatever it is, it goes on
             writing.discard()
             raise
         return writing
 
+    def claim(self, writing: Writing) -> None:
+        """Reserve its name and its room, once; raises `Refusal` or OSError."""
+        with self._lock:
+            account = self._counted(writing)
+            former = self._names.get((writing.at, writing.name))
+            if former is not None:
+                former.give_up()
+            account.growing.append(writing)
+            self._accounts[writing.at, writing.client] = account
+            self._names[writing.at, writing.name] = writing
+
     def check(self, writing: Writing) -> None:
         """Refuse what is beyond the quota, or leaves too little of the disk; raises `Refusal` or OSError."""
-        area, free = writing.area, writing.file.free
         with self._lock:
-            over = self._accounts[writing.at, writing.client].used > area.quota
-        if over:
-            raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {quantity(area.quota)} here, and no more")
-        if free - max(writing.announced - writing.file.octets, 0) < area.free:
-            raise Refusal(ErrorCode.DISK_FULL, "the disk is full")
+            _limit(self._accounts[writing.at, writing.client], writing)
+        _look_for_room(writing)
 
     def complete(self, writing: Writing) -> None:
         """Give it its name, while nobody counts; raises `Refusal` or OSError."""
         with self._lock:
-            writing.look()
+            account = self._counted(writing)
+            writing.settle()
             writing.file.appear(writing.name, overwrite=writing.area.overwrite)
-            account = self._accounts[writing.at, writing.client]
             account.growing.remove(writing)
-            account.octets += writing.file.octets
+            account.files[writing.name] = writing.file.octets
 
     def ended(self, writing: Writing) -> None:
         """It is complete, or given up; called once."""
@@ -145,6 +144,16 @@ class Store:
                 account.growing.remove(writing)
             if not account.growing:
                 del self._accounts[writing.at, writing.client]
+
+    def _counted(self, writing: Writing) -> _Account:
+        """What its client has, counted anew; raises `Refusal` if it may not be there beside that, or OSError."""
+        former = self._names.get((writing.at, writing.name))
+        if former is not None and former.client != writing.client and not former.unwanted:
+            raise Refusal(ErrorCode.FILE_EXISTS, "another machine is writing this file at this moment")
+        account = self._accounts.get((writing.at, writing.client)) or _Account()
+        account.files = left(writing.file.folder, writing.client)
+        _limit(account, writing)
+        return account
 
     def _found(self, name: str) -> tuple[tuple[str, ...], WriteSettings, str]:
         """The folder that a name lies in, what holds there, and the name in it; raises `Refusal`."""
@@ -198,32 +207,61 @@ class Writing:
     announced: int = 0
     """Octets that the client says it will have; 0 if it does not."""
 
+    claimed: bool = False
+    """Whether its name and its room are reserved."""
+
     unwanted: bool = False
-    """Set, by any thread, when it is not to be completed any more: it was given up, or its client began anew."""
+    """Whether it is not to be completed any more: it was given up, or its client began anew."""
 
     ended: bool = False
     """Whether it is over."""
 
-    def look(self) -> None:
-        """Raise `Refusal` if it is not to be completed any more."""
-        if self.unwanted:
-            raise Refusal(ErrorCode.UNDEFINED, "the machine has begun to write it anew")
+    _decided: threading.Lock = field(default_factory=threading.Lock)
+    """Taken by whoever is the first to decide whether it becomes complete, and kept."""
+
+    @property
+    def size(self) -> int:
+        """Octets that there are, or were announced."""
+        return max(self.file.octets, self.announced)
+
+    def give_up(self) -> bool:
+        """Let it not become complete; False if that is too late.  Never waits, so any thread may do it."""
+        if self._decided.acquire(blocking=False):
+            self.unwanted = True
+        return self.unwanted
+
+    def settle(self) -> None:
+        """It is to be completed now, and cannot be given up any more; raises `Refusal` if it was."""
+        if not self._decided.acquire(blocking=False):
+            raise _given_up()
 
     def write(self, octets: bytes) -> int:
         """Append; how many octets there are now.  Raises `Refusal`, or OSError when the disk is broken."""
-        self.look()
+        if self.unwanted:
+            raise _given_up()
         with _translated():
+            if not self.claimed:
+                self.store.claim(self)
+                self.claimed = True
             self.file.write(octets)
             self.store.check(self)
         return self.file.octets
 
     def finish(self) -> None:
-        """Let it be there, under its name and for good; raises `Refusal`, or OSError when the disk is broken."""
+        """Let it be there, under its name and for good, after a `write`.
+
+        :raises Refusal: if it cannot be.
+        :raises OSError: when the disk is broken.
+        """
         try:
             with _translated():
                 self.file.sync()
                 self.store.complete(self)
+            try:
                 self.file.settle()
+            except OSError as problem:
+                words = f"it is there, but a power cut may take it: {problem.strerror}"
+                raise OSError(problem.errno, words) from None
         finally:
             self.discard()
 
@@ -233,6 +271,26 @@ class Writing:
             self.ended = True
             self.file.discard()
             self.store.ended(self)
+
+
+def _given_up() -> Refusal:
+    return Refusal(ErrorCode.UNDEFINED, "it was given up, or begun anew")
+
+
+def _limit(account: _Account, writing: Writing) -> None:
+    """Refuse what is more than one client may have; raises `Refusal`."""
+    octets, files = account.most(writing)
+    area = writing.area
+    if octets > area.quota:
+        raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {quantity(area.quota)} here, and no more")
+    if files > area.files:
+        raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {area.files} files here, and no more")
+
+
+def _look_for_room(writing: Writing) -> None:
+    """Refuse what leaves too little of the disk; raises `Refusal` or OSError."""
+    if writing.file.free - (writing.size - writing.file.octets) < writing.area.free:
+        raise Refusal(ErrorCode.DISK_FULL, "the disk is full")
 
 
 @contextmanager

@@ -105,6 +105,7 @@ class WriteTransfer:
         "_trip",
         "_unheard",
         "acknowledged",
+        "broken_off",
         "deadline",
         "ending",
         "name",
@@ -134,6 +135,9 @@ class WriteTransfer:
         """Octets that `take` would give."""
         self.whole = False
         """Whether the last block has come."""
+        self.broken_off: wire.Error | None = None
+        """What the client sent after the last block, while it is being stored: it wants the file no more.  `kept`, or
+        `refused`, says whether that came in time."""
         self._decoder = NetasciiDecoder() if terms.netascii else None
         self._most = most
         self._size = size
@@ -189,6 +193,15 @@ class WriteTransfer:
         self._trip.lengthen()
         return self._again(now)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether a block has come."""
+        return self._last > 0
+
+    def bear(self, now: float) -> None:
+        """The disk is slow, and what it does cannot be called off any more: wait for it."""
+        self.deadline = now + STORING_TIME
+
     def take(self) -> bytes:
         """What has come since the last call, to be written."""
         octets = b"".join(self._pieces)
@@ -210,6 +223,8 @@ class WriteTransfer:
         if self.ending is not None:
             return []
         self._end(Result.KEPT, now)
+        if self.broken_off is not None:
+            return []  # Nobody waits for the ACK.
         self.deadline = now + max(LINGER_TIME, 2 * min(self.terms.timeout or 0, LONGEST_SILENCE / 2))
         self._sent_at = now
         return [wire.ack(self._number(self._last))]
@@ -217,6 +232,9 @@ class WriteTransfer:
     def refused(self, code: ErrorCode, words: str, now: float) -> list[bytes]:
         """It cannot be kept for a reason that the client is told."""
         if self.ending is not None:
+            return []
+        if self.broken_off is not None:
+            self._end(Result.ABORTED, now, self.broken_off.code, self.broken_off.message)
             return []
         self._end(Result.REFUSED, now, code, words)
         return [wire.error(code, words)]
@@ -226,7 +244,7 @@ class WriteTransfer:
         if self.ending is not None:
             return []
         self._end(Result.BROKEN, now, ErrorCode.UNDEFINED, reason)
-        return [wire.error(ErrorCode.UNDEFINED, "the file cannot be stored")]
+        return [] if self.broken_off is not None else [wire.error(ErrorCode.UNDEFINED, "the file cannot be stored")]
 
     def _arrived(self, block: bytes, now: float) -> list[bytes]:
         """The next block, in order."""
@@ -294,6 +312,9 @@ class WriteTransfer:
         except Malformed:
             return []
         if isinstance(packet, wire.Error):
+            if self.whole and self.ending is None:
+                self.broken_off = packet  # The file may have its name already: what became of it, the disk tells.
+                return []
             if self.ending is None:
                 self._end(Result.ABORTED, now, packet.code, packet.message)
             self.deadline = None

@@ -21,15 +21,20 @@ from twisted.python.failure import Failure
 
 from pixelboot.library.names.asker import Asker
 from pixelboot.library.names.meant import Names
+from pixelboot.outcome import printable
 from pixelboot.tftp.negotiate import Limits, Refusal, Terms, negotiate
 from pixelboot.tftp.patience import Patience
 from pixelboot.tftp.settings import TftpSettings
-from pixelboot.tftp.wire import ReadRequest, WriteRequest
+from pixelboot.tftp.wire import ErrorCode, ReadRequest, WriteRequest
 from pixelboot.tftp.write.store import Store, Writing
 from pixelboot.tftp.write.transfer import MOST_HELD, Ending, WriteTransfer
 
 MOST_UPLOADS = 256
 """Files that are written at once, and half of them by one client; with `MOST_HELD` for each they have 64 MiB."""
+
+AGE_TO_GIVE_WAY = 0.05
+"""Seconds after which an upload leaves its place to another one, if its client has sent nothing of the file by then:
+anybody can ask, and in another's name."""
 
 MOST_THREADS = 4
 """Threads that may wait for the disk."""
@@ -74,7 +79,8 @@ class Uploads:
         self._rollover = settings.rollover
         self._gate = DeferredSemaphore(MOST_THREADS)
         self._open: Counter[str] = Counter()  # Files that are being written, by client.
-        self._running: set[Upload] = set()
+        self._leaving: Counter[str] = Counter()  # Those of them that have left their places already.
+        self._running: dict[Upload, None] = {}  # The oldest first.
         self._stopped: Deferred[None] | None = None
 
     def start(self) -> Deferred[None]:
@@ -111,15 +117,26 @@ class Uploads:
         """
         terms, size = agree(request, limits)
         most = self._store.largest(request.name)
-        if sum(self._open.values()) >= MOST_UPLOADS or self._open[client] >= MOST_UPLOADS // 2:
-            raise OSError(errno.EAGAIN, "too many uploads run already")
         if self._stopped is not None:
             raise OSError(errno.EAGAIN, "the server is stopping")
+        self._make_room(client)
         transfer = WriteTransfer(request.name, terms, self._patience, most=most, size=size, rollover=self._rollover)
         writing = await self._begin(request.name, client, size)
         upload = Upload(transfer, writing, self._thread, self._clock, wake, self._released)
-        self._running.add(upload)
+        self._running[upload] = None
         return upload
+
+    def _make_room(self, client: str) -> None:
+        """Let a silent one give way where there is no place for another; raises OSError if there is none."""
+        silent = [each for each in self._running if each.is_silent]
+        if self._open[client] - self._leaving[client] >= MOST_UPLOADS // 2:
+            silent = [each for each in silent if each.client == client]
+        elif self._open.total() - self._leaving.total() < MOST_UPLOADS:
+            return
+        if not silent:
+            raise OSError(errno.EAGAIN, "too many uploads run already")
+        self._leaving[silent[0].client] += 1
+        silent[0].give_way()
 
     def _begin(self, name: str, client: str, size: int | None) -> Deferred[Writing]:
         """The file; whoever asked may be gone when it is there."""
@@ -141,7 +158,9 @@ class Uploads:
         return claimed
 
     def _released(self, upload: Upload, client: str) -> None:
-        self._running.discard(upload)
+        del self._running[upload]
+        if upload.gave_way:
+            self._leaving -= Counter([client])  # which keeps no zeros
         self._freed(client)
 
     def _freed(self, client: str) -> None:
@@ -181,6 +200,11 @@ class Upload:
         self._clock = clock
         self._wake = wake
         self._released = released
+        self.client = writing.client
+        """Who leaves it here, an address."""
+        self.gave_way = False
+        """Whether it left its place to another one."""
+        self._begun_at = clock.seconds()
         self.heard_at: float | None = None
         """When the client was last heard; None before it was, besides its request."""
         self._closed = False
@@ -203,8 +227,15 @@ class Upload:
 
     @property
     def is_heard(self) -> bool:
-        """Whether any have."""
-        return self._transfer.acknowledged > 0
+        """Whether a block has come."""
+        return self._transfer.is_heard
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it must give way to another one, because nothing has come for too long."""
+        if self._closed or self.is_heard:
+            return False
+        return self._clock.seconds() - self._begun_at >= AGE_TO_GIVE_WAY
 
     def start(self, now: float) -> list[bytes]:
         """See `WriteTransfer.start`."""
@@ -217,18 +248,34 @@ class Upload:
 
     def expired(self, now: float) -> list[bytes]:
         """See `WriteTransfer.expired`."""
+        if self.deadline is None or now < self.deadline:
+            return []
+        if self._transfer.whole and self.ending is None and not self._writing.give_up():
+            self._transfer.bear(now)
+            return []
         return self._on(self._transfer.expired(now))
+
+    def give_way(self) -> None:
+        """End it in favour of another one, and tell both its client and whoever drives it."""
+        self.gave_way = True
+        words = "nothing has come, and another upload takes its place"
+        packets = self._transfer.refused(ErrorCode.UNDEFINED, words, self._clock.seconds())
+        self.close()
+        self._wake(packets)
 
     def close(self) -> None:
         """Give it up, if it is not complete: nothing is left of it.  May be called more than once."""
         if not self._closed:
-            self._closed = self._writing.unwanted = True
+            self._closed = True
+            self._writing.give_up()
             self._begin()
 
     def _on(self, packets: list[bytes]) -> list[bytes]:
         """See whether there is something to write, or to throw away."""
         if self.ending is not None:
             self.close()
+        elif self._transfer.broken_off is not None:
+            self._writing.give_up()
         elif self._is_due():
             self._begin()
         return packets
@@ -277,5 +324,7 @@ class Upload:
             return transfer.refused(refusal.code, refusal.message, self._clock.seconds())
         except OSError as problem:
             return transfer.failed(problem.strerror or str(problem), self._clock.seconds())
+        if whole and self._closed:
+            _log.info("{name} was complete already when it was given up: it is kept", name=printable(self.name))
         now = self._clock.seconds()
         return transfer.kept(now) if whole else transfer.stored(upto, now)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event, Semaphore
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from pixelboot.library.folder.look import Stamp
 from pixelboot.library.names import folded
 from pixelboot.library.names.below import open_below
 from pixelboot.library.names.components import Absent, Forbidden, components
-from pixelboot.library.names.folded import Listings
+from pixelboot.library.names.folded import LATE, Listing, Listings
 
 
 class FoldedCase(SynchronousTestCase):
@@ -32,6 +38,15 @@ class FoldedCase(SynchronousTestCase):
             path = self.root / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(name.encode())
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """A descriptor of the folder."""
+        folder = os.open(self.root, os.O_PATH)
+        try:
+            yield folder
+        finally:
+            os.close(folder)
 
     def read(self, name: str) -> str:
         try:
@@ -114,10 +129,62 @@ class FoldedTests(FoldedCase):
         self.put("a/new")
         self.assertIsNone(self.listings.at_hand(str(self.root / "a")))
         self.assertIsNone(self.listings.at_hand(str(self.root / "none")))
-        self.now = 0.0
-        self.read("a/NEW")
-        self.read("a/NEW")
-        self.assertEqual(len(reads), 6, "a folder that changed just now is read each time")
+
+    def test_while_it_is_written(self) -> None:
+        """A folder is read once in a second, whatever is asked for; names that are written so are found at once."""
+        seconds, reads = [100.0], list[int]()
+        self.listings = Listings(lambda: 0.0, lambda: seconds[0])
+        read = self.listings._read
+
+        def counted(folder: int, stamp: Stamp) -> Listing:
+            reads.append(folder)
+            return read(folder, stamp)
+
+        self.patch(self.listings, "_read", counted)
+        self.put("A")
+        for number in range(20):
+            self.put(f"b{number}")
+            self.assertEqual((self.read(f"none-{number}"), self.read(f"b{number}")), ("Absent", f"b{number}"))
+        self.assertEqual((self.read("a"), self.read("B1"), len(reads)), ("A", "Absent", 1))
+        self.assertIsNone(self.listings.at_hand(str(self.root)))
+        seconds[0] += LATE
+        self.assertEqual((self.read("B1"), len(reads)), ("b1", 2))
+        with self.opened() as folder:
+            seconds[0] += 0.1
+            self.listings.of(folder, str(self.root), late=0.0)
+        self.assertEqual(len(reads), 3, "who may not be told later")
+
+    def test_joined(self) -> None:
+        """Who asks while a folder is read gets that, or with all others what is read after he came."""
+        ticks = count()
+        listings = Listings(lambda: 0.0, lambda: float(next(ticks)))
+        going, begun = Event(), Event()
+        listdir, reads = os.listdir, list[int]()
+
+        def slow(folder: int) -> list[str]:
+            reads.append(folder)
+            begun.set()
+            going.wait(9)
+            return listdir(folder)
+
+        self.patch(os, "listdir", slow)
+        with self.opened() as folder, ThreadPoolExecutor(9) as pool:
+            first = pool.submit(listings.of, folder, "x", 0.0)
+            begun.wait(9)
+            came, seconds = Semaphore(0), listings._seconds
+
+            def told() -> float:
+                came.release()
+                return seconds()
+
+            listings._seconds = told
+            others = [pool.submit(listings.of, folder, "x", 0.0) for _ in range(8)]
+            for _ in others:
+                came.acquire(timeout=9)
+            going.set()
+            got = {id(other.result(9)) for other in others}
+        self.assertEqual((len(reads), len(got)), (2, 1))
+        self.assertNotIn(id(first.result()), got)
 
     @given(
         st.lists(st.text(st.sampled_from("aAbB./"), min_size=1, max_size=5), max_size=5),

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.library.names.below import open_below
 from pixelboot.library.names.components import Absent, Forbidden, components
-from pixelboot.library.names.folded import Listings
+from pixelboot.library.names.folded import Listings, Until
 from pixelboot.library.names.trail import Trail, stands
 
 LATER = 4e9
@@ -99,11 +99,21 @@ class TrailTests(TrailCase):
             self.assertFalse(stands(trail.steps), name)
 
     def test_a_folder_that_changed_just_now(self) -> None:
-        """Its times do not tell whether it changes once more in this tick, so nothing is remembered."""
+        """Its times do not tell whether it changes once more in this tick: what is not there is not for long."""
         now = self.root.stat().st_mtime + 0.5
-        self.assertIsNone(self.go("none", True, now)[1].steps)
+        _, trail = self.go("none", True, now)
+        assert trail.steps is not None
+        self.assertTrue(stands(trail.steps))
+        until = trail.steps[-1][2]
+        assert isinstance(until, Until)
+        late = [
+            (look, path, until._replace(seconds=lambda: until.instant) if state is until else state)
+            for look, path, state in trail.steps
+        ]
+        self.assertFalse(stands(late))
+        (self.root / "none").write_bytes(b"")
+        self.assertFalse(stands(trail.steps), "under its own name it is seen at once")
         self.assertIsNotNone(self.go("a/b/x", True, now)[1].steps, "that was found without it")
-        self.assertIsNotNone(self.go("none", False, now)[1].steps)
 
 
 CHANGES = st.lists(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.tftp.write.file import CLIENT, HIDDEN, SYNC_SIZE, NewFile, clear, used
+from pixelboot.tftp.write.file import CLIENT, HIDDEN, SYNC_SIZE, NewFile, clear, left
 
 CRASH = """
 import os, sys
@@ -44,12 +44,12 @@ class NewFileTests(Case):
 
     def test_t37_what_was_left_of_a_crash(self) -> None:
         """Without a name nothing is left; with one it is cleared away, and no read sees it till then."""
-        for kind, left in (("nameless", 0), ("named", 1)):
+        for kind, remaining in (("nameless", 0), ("named", 1)):
             crashed = subprocess.run([sys.executable, "-c", CRASH, self.path, kind], check=False)
             self.assertEqual(crashed.returncode, -9)
             names = os.listdir(self.path)
-            self.assertEqual((len(names), all(name.startswith(HIDDEN) for name in names)), (left, True), kind)
-            clear(self.folder)
+            self.assertEqual((len(names), all(name.startswith(HIDDEN) for name in names)), (remaining, True), kind)
+            self.assertEqual(clear(self.folder), [])
             self.assertEqual(os.listdir(self.path), [])
 
     def test_t37_a_disk_that_takes_little(self) -> None:
@@ -68,6 +68,18 @@ class NewFileTests(Case):
         file.sync()
         file.appear("core", overwrite=False)
         self.assertEqual((self.path / "core").read_bytes()[:12], b"0123456789xx")
+
+    def test_t37_odd_names_among_what_was_left(self) -> None:
+        """What is no file stays and is told; the others go all the same."""
+        for name in ("a", "e"):
+            (self.path / f"{HIDDEN}{name}").write_bytes(b"x")
+        (self.path / f"{HIDDEN}b").mkdir()
+        (self.path / f"{HIDDEN}c").symlink_to("elsewhere")
+        os.mkfifo(self.path / f"{HIDDEN}d")
+        problems = clear(self.folder)
+        self.assertEqual(sorted(os.listdir(self.path)), [f"{HIDDEN}{name}" for name in "bcd"])
+        self.assertEqual([problem.partition(" ")[0] for problem in problems], [f"{HIDDEN}{name}" for name in "bcd"])
+        self.assertIn("not a regular file", problems[0])
 
     def test_t37_the_length_is_checked(self) -> None:
         """What somebody else has cut short does not get its name."""
@@ -91,11 +103,11 @@ class NewFileTests(Case):
         self.assertEqual((os.listdir(self.path), len(os.listdir("/proc/self/fd"))), ([], descriptors))
 
 
-class UsedTests(Case):
+class LeftTests(Case):
     """What a client has in a folder."""
 
     def test_t37_counted(self) -> None:
-        """Its own files but one; not those of others, nor hidden ones, nor what is no file."""
+        """Its own files; not those of others, nor hidden ones, nor what is no file."""
         for name, size, client in (
             ("a", 1, "me"),
             ("b", 10, "me"),
@@ -109,5 +121,4 @@ class UsedTests(Case):
         os.mkfifo(self.path / "fifo")
         (self.path / "link").symlink_to("a")
         (self.path / "folder").mkdir()
-        self.assertEqual([used(self.folder, "me", but) for but in ("", "b", "c")], [(11, 2), (1, 1), (11, 2)])
-        self.assertEqual(used(self.folder, "nobody", ""), (0, 0))
+        self.assertEqual([left(self.folder, client) for client in ("me", "nobody")], [{"a": 1, "b": 10}, {}])

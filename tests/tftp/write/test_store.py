@@ -1,16 +1,14 @@
-"""Tests of `pixelboot.tftp.write.store` and of its settings, on a disk."""
+"""Tests of `pixelboot.tftp.write.store`, on a disk."""
 
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.config import ConfigError, build, dump
 from pixelboot.tftp.negotiate import Refusal
-from pixelboot.tftp.settings import TftpSettings, WriteSettings
+from pixelboot.tftp.settings import WriteSettings
 from pixelboot.tftp.write.file import CLIENT, HIDDEN
 from pixelboot.tftp.write.store import Store, Writing
 
@@ -136,6 +134,7 @@ class StoreTests(Case):
         """The second is refused as long as the first writes; afterwards its name is there, or free."""
         store = self.store()
         first = store.begin("dumps/core", ONE, None)
+        first.write(b"first")
         self.assert_refused(6, "another machine is writing", store, "dumps/core", client=OTHER)
         first.discard()
         self.put(store, "dumps/core", b"second", client=OTHER)
@@ -159,6 +158,7 @@ class StoreTests(Case):
         store = self.store()
         first, second = store.begin("dumps/a", ONE, None), store.begin("dumps/b", ONE, None)
         first.write(b"one")
+        second.write(b"two")
         store.complete(first)
         second.discard()
         first.discard()
@@ -169,9 +169,52 @@ class StoreTests(Case):
         """Who gives up while everything is written out leaves nothing."""
         writing = self.begun(self.store(), "dumps/core")
         writing.write(b"x")
-        writing.unwanted = True
+        self.assertTrue(writing.give_up())
         self.assertRaises(Refusal, writing.finish)
         self.assertEqual(os.listdir(self.dumps), [])
+
+    def test_t37_too_late_to_give_up(self) -> None:
+        """Before the name is given it can be; from then on not."""
+        late: list[bool] = []
+        writing = self.begun(self.store(), "dumps/core")
+        writing.write(b"x")
+        appear = writing.file.appear
+
+        def appearing(name: str, *, overwrite: bool) -> None:
+            late.append(writing.give_up())
+            appear(name, overwrite=overwrite)
+
+        self.patch(writing.file, "appear", appearing)
+        writing.finish()
+        self.assertEqual((late, writing.unwanted, os.listdir(self.dumps)), ([False], False, ["core"]))
+
+    def test_t37_who_only_asks_reserves_nothing(self) -> None:
+        """Neither the name nor the quota, nor does it end what its client is writing; the first octets do."""
+        store = self.store(quota=1000, files=1)
+        silent = [self.begun(store, "dumps/core", client, 900) for client in (ONE, OTHER, ONE)]
+        real = self.begun(store, "dumps/core", size=900)
+        real.write(b"x" * 450)
+        self.begun(store, "dumps/core", size=900)
+        self.assert_refused(6, "another machine is writing", store, "dumps/core", client=OTHER)
+        with self.assertRaises(Refusal) as caught:
+            silent[1].write(b"x")
+        self.assertEqual(caught.exception.code, 6)
+        real.write(b"x" * 450)
+        real.finish()
+        self.assertEqual((self.dumps / "core").read_bytes(), b"x" * 900)
+
+    def test_t37_a_name_that_is_not_on_the_disk(self) -> None:
+        """The file is there, and whoever reads the log learns that it is."""
+        writing = self.begun(self.store(), "dumps/core")
+        writing.write(b"x")
+
+        def broken() -> None:
+            raise OSError(5, "Input/output error")
+
+        self.patch(writing.file, "settle", broken)
+        caught = self.assertRaises(OSError, writing.finish)
+        self.assertIn("it is there", str(caught))
+        self.assertEqual(os.listdir(self.dumps), ["core"])
 
 
 class LimitTests(Case):
@@ -191,6 +234,7 @@ class LimitTests(Case):
         self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/c", b"x" * 201)
         self.put(store, "dumps/theirs", b"x" * 900, client=OTHER)
         growing = self.begun(store, "dumps/c", size=150)
+        growing.write(b"x")
         self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/d", size=51)
         growing.discard()
         (self.dumps / "a").rename(self.root / "kept")
@@ -204,6 +248,7 @@ class LimitTests(Case):
         self.put(store, "dumps/a", b"")
         self.put(store, "dumps/b", b"")
         third = self.begun(store, "dumps/c")
+        third.write(b"")
         self.assert_refused(3, "3 files", store, "dumps/d")
         third.discard()
         self.put(store, "dumps/d", b"")
@@ -215,6 +260,34 @@ class LimitTests(Case):
         for _ in range(3):
             self.put(store, "dumps/core", b"x" * 900, size=900)
         self.assertEqual(os.getxattr(self.dumps / "core", CLIENT), ONE.encode())
+
+    def test_t37_what_is_being_replaced_makes_no_room(self) -> None:
+        """It may stay after all, in whatever order two are begun and ended."""
+        for first, second in (("a", "b"), ("b", "a")):
+            store = self.store(overwrite=True, quota=1000)
+            self.put(store, "dumps/a", b"a" * 900)
+            writing = {}
+            for name in (first, second):
+                writing[name] = self.begun(store, f"dumps/{name}")
+                writing[name].write(b"x")
+            self.assertRaises(Refusal, writing["b"].write, b"b" * 800)
+            writing["b"].discard()
+            self.assert_refused(3, "one machine may leave", store, "dumps/b", b"b" * 900)
+            self.put(store, "dumps/a", b"a" * 1000)
+            writing["a"].discard()
+            self.assertEqual({path.name: path.stat().st_size for path in self.dumps.iterdir()}, {"a": 1000})
+            (self.dumps / "a").unlink()
+
+    def test_t37_counted_again_at_the_end(self) -> None:
+        """What came there meanwhile without our knowing leaves no room either."""
+        for limits in ({"quota": 1000}, {"files": 1}):
+            store = self.store(**limits)  # type: ignore[arg-type]
+            writing = self.begun(store, "dumps/core")
+            writing.write(b"x" * 900)
+            self.put(self.store(), "dumps/other", b"x" * 900)  # Another server.
+            self.assertRaises(Refusal, writing.finish)
+            self.assertEqual(os.listdir(self.dumps), ["other"])
+            (self.dumps / "other").unlink()
 
     def test_t37_without_attributes(self) -> None:
         """Where the file system cannot say whose a file is, every file counts for everybody."""
@@ -288,43 +361,3 @@ class FolderTests(Case):
         self.put(store, "switch-confg", b"one")
         self.put(store, "a/b/core", b"two")
         self.assertEqual(((drop / "switch-confg").read_bytes(), (self.dumps / "core").read_bytes()), (b"one", b"two"))
-
-
-class Settings(SynchronousTestCase):
-    """``[[tftp.write]]``."""
-
-    def read(self, document: str) -> TftpSettings:
-        """The settings as they stand under ``[tftp]``."""
-        return build(TftpSettings, tomllib.loads(document), "tftp.")
-
-    def test_all_of_them(self) -> None:
-        """Off without a table; every key, and what ``--check`` prints is read back as the same."""
-        self.assertEqual(self.read("").write, ())
-        document = (
-            '[[write]]\nfolder = "dumps"\n[[write]]\nfolder = "switches/configs"\npath = "/srv/configs"\n'
-            'largest = "1 MiB"\nquota = "8 MiB"\nfiles = 8\noverwrite = true\nfree = 0\n'
-        )
-        settings = self.read(document)
-        self.assertEqual(settings.write[0], WriteSettings(folder="dumps"))
-        limits = {"largest": 1 << 20, "quota": 8 << 20, "files": 8, "overwrite": True, "free": 0}
-        second = WriteSettings(folder="switches/configs", path="/srv/configs", **limits)  # type: ignore[arg-type]
-        self.assertEqual(settings.write[1], second)
-        self.assertEqual(self.read(dump(settings)), settings)
-
-    def test_refused(self) -> None:
-        """An error with the key and what is allowed."""
-        for document, key, allowed in (
-            ('folder = "/dumps"', "tftp.write[1].folder", "names of folders"),
-            ('folder = "dumps/"', "tftp.write[1].folder", "names of folders"),
-            ('folder = "a/../b"', "tftp.write[1].folder", "names of folders"),
-            ('folder = ".ssh"', "tftp.write[1].folder", "names of folders"),
-            ("files = 3", "tftp.write[1].path", "must be given"),
-            ('path = "dumps"', "tftp.write[1].path", "begin with /"),
-            ('folder = "a"\nlargest = 0', "tftp.write[1].largest", "a size like"),
-            ('folder = "a"\nfiles = 0', "tftp.write[1].files", "from 1 to"),
-            ('folder = "a"\n[[write]]\nfolder = "a"', "tftp.write[2].folder", "twice"),
-        ):
-            with self.assertRaises(ConfigError, msg=document) as caught:
-                self.read(f"[[write]]\n{document}\n")
-            self.assertEqual(caught.exception.key, key, document)
-            self.assertIn(allowed, caught.exception.allowed, document)

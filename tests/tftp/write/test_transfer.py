@@ -235,6 +235,16 @@ class WhateverTests(SynchronousTestCase):
         two.received(wire.error(0, ""), 2.0)
         self.assertEqual((two.ending, two.deadline), (Ending(Result.KEPT, 0, 1.0, 0), None))
 
+    def test_t07_t37_an_error_behind_the_last_block(self) -> None:
+        """What became of the file, the disk tells: kept, or broken off; and nobody is answered any more."""
+        for kept, result, code in ((True, Result.KEPT, 0), (False, Result.ABORTED, 3)):
+            one = begun()
+            data(one, 1, b"")
+            self.assertEqual((one.received(wire.error(3, "no"), 1.0), one.ending), ([], None))
+            said = one.kept(2.0) if kept else one.refused(ErrorCode.UNDEFINED, "it was given up", 2.0)
+            assert one.ending is not None
+            self.assertEqual((said, one.ending.result, one.ending.code, one.deadline), ([], result, code, None))
+
     @given(st.lists(st.tuples(DATAGRAMS, st.floats(0, 2)), max_size=30))
     def test_t37_any_datagrams(self, events: list[tuple[bytes, float]]) -> None:
         """Whatever comes is no exception, and each datagram is answered by one at the most."""

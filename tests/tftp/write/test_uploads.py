@@ -18,8 +18,8 @@ from pixelboot.tftp.negotiate import Limits, Refusal
 from pixelboot.tftp.settings import TftpSettings, WriteSettings
 from pixelboot.tftp.wire import WriteRequest
 from pixelboot.tftp.write import uploads
-from pixelboot.tftp.write.transfer import LINGER_TIME, MOST_HELD, Result
-from pixelboot.tftp.write.uploads import BATCH, MOST_THREADS, Upload, Uploads, agree
+from pixelboot.tftp.write.transfer import LINGER_TIME, MOST_HELD, STORING_TIME, Result
+from pixelboot.tftp.write.uploads import AGE_TO_GIVE_WAY, BATCH, MOST_THREADS, Upload, Uploads, agree
 
 ONE, OTHER = "10.77.0.1", "10.77.0.2"
 LIMITS = Limits(65464, 64)
@@ -168,6 +168,44 @@ class UploadTests(Case):
                 self.threads.work()
                 self.assertEqual((os.listdir(self.dumps), self.said), ([], []), (give_up, last))
 
+    def test_t07_t37_an_error_behind_the_last_block(self) -> None:
+        """As long as it has no name the file is given up; afterwards it is kept, and that is what is told."""
+        for steps, result, names in ((0, Result.ABORTED, []), (1, Result.ABORTED, []), (2, Result.KEPT, ["core"])):
+            upload = self.begun()
+            self.data(upload, 1, b"end")
+            if steps == 2:
+                appear = upload._writing.file.appear
+
+                def appearing(
+                    name: str, *, overwrite: bool, upload: Upload = upload, appear: Callable[..., None] = appear
+                ) -> None:
+                    upload.received(wire.error(0, "enough"), self.threads.seconds())
+                    appear(name, overwrite=overwrite)
+
+                self.patch(upload._writing.file, "appear", appearing)
+            else:
+                for _ in range(steps):
+                    self.threads.waiting.pop(0)()
+                upload.received(wire.error(0, "enough"), self.threads.seconds())
+            self.threads.work()
+            assert upload.ending is not None
+            self.assertEqual((upload.ending.result, upload.deadline, os.listdir(self.dumps)), (result, None, names))
+            self.assertEqual(self.said, [])
+
+    def test_t37_a_disk_that_hangs_at_the_very_end(self) -> None:
+        """Once the name is being given the disk is waited for: nothing else could be told in truth."""
+        upload = self.begun()
+        self.data(upload, 1, b"end")
+        self.threads.waiting.pop(0)()
+        upload._writing.settle()
+        self.threads.rightNow += STORING_TIME
+        self.assertEqual((upload.expired(self.threads.seconds()), upload.ending), ([], None))
+        self.assertEqual(upload.deadline, self.threads.seconds() + STORING_TIME)
+        upload._writing._decided.release()
+        self.threads.work()
+        assert upload.ending is not None
+        self.assertEqual((upload.ending.result, self.said), (Result.KEPT, [ACK(1)]))
+
     def test_t37_a_mistake_of_ours(self) -> None:
         """It is told in full, and the upload holds nothing any more."""
         upload = self.begun()
@@ -225,6 +263,28 @@ class UploadsTests(Case):
         running[0].close()
         self.threads.work()
         self.begun("dumps/x", ONE)
+
+    def test_t37_silent_ones_give_way(self) -> None:
+        """The oldest that has sent nothing leaves its place, and everybody knows; one that has sent something stays."""
+        self.patch(uploads, "MOST_UPLOADS", 4)
+        working = self.begun("dumps/working", ONE)
+        self.data(working, 1, b"x" * 512)
+        silent = [self.begun("dumps/silent", ONE), *(self.begun(f"dumps/{each}", OTHER) for each in range(2))]
+        self.assertEqual(self.failureResultOf(self.asked("dumps/x", "10.77.0.3"), OSError).value.errno, 11)
+        self.threads.advance(AGE_TO_GIVE_WAY)
+        newer = [self.asked("dumps/x", OTHER), self.asked("dumps/y", "10.77.0.3")]
+        ended = [each.ending is not None for each in silent]
+        self.assertEqual((ended, [wire.opcode(packet) for packet in self.said]), ([True, True, False], [5, 5]))
+        assert silent[0].ending is not None
+        self.assertEqual((silent[0].ending.result, silent[0].deadline), (Result.REFUSED, None))
+        self.assertIn("another upload", silent[0].ending.reason)
+        self.threads.work()
+        for each in newer:
+            self.successResultOf(each)
+        self.data(working, 2, b"end")
+        self.threads.work()
+        self.assertEqual(os.listdir(self.dumps), ["working"])
+        self.assertEqual((self.uploads._open.total(), self.uploads._leaving), (3, {}))
 
     def test_t37_few_threads(self) -> None:
         """A disk that hangs does not take all of them."""
