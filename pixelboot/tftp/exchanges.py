@@ -26,6 +26,7 @@ from pixelboot.tftp.wire import ErrorCode, ReadRequest, WriteRequest
 from pixelboot.tftp.write.transfer import Ending as WriteEnding
 from pixelboot.udp.batch.path import Path, Peer, octets, text
 from pixelboot.udp.batch.plain import Datagram
+from pixelboot.udp.batch.port import Foreseen
 from pixelboot.udp.deadlines import Deadlines
 
 OPENING_TIME = 30.0
@@ -247,6 +248,21 @@ class Exchanges:
         if answers:
             port.send_all(answers)
         return strangers
+
+    def foresee(self, peer: Peer) -> Foreseen | None:
+        """See `pixelboot.udp.batch.port.Foresight.foresee`."""
+        exchange = self._running.get(peer)
+        step = None if exchange is None or exchange.reading is None else exchange.reading.next_step
+        if exchange is None or step is None:
+            return None
+        ack, packet = step
+        return Foreseen(((ack, peer, b""),), packet, exchange.path)
+
+    def came_true(self, datagrams: tuple[Datagram]) -> None:
+        """See `pixelboot.udp.batch.port.Foresight.came_true`."""
+        for member in in_step(datagrams, self._running, self._clock.seconds())[2]:
+            if member.transfer is not None and member.transfer.deadline is not None:
+                self._look(member, member.transfer.deadline)
 
     def woken(self, exchange: Exchange, packets: list[bytes]) -> None:
         """Its transfer has something to say of its own accord."""

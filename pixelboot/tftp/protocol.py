@@ -43,6 +43,7 @@ from pixelboot.tftp.wire import ErrorCode, Opcode, ReadRequest, WriteRequest
 from pixelboot.tftp.write.uploads import Uploads
 from pixelboot.udp.batch.path import NOTHING, Path, Place, address_of, octets, place, port, text
 from pixelboot.udp.batch.plain import Datagram
+from pixelboot.udp.batch.port import Foresight
 from pixelboot.udp.interfaces import Mtus
 
 REPEAT_TIME = 1.0
@@ -113,6 +114,8 @@ class TftpProtocol:
         self._exchanges = Exchanges(self._admission, report, clock)
         self._limits: dict[int, Limits] = {}
         self._images = Images(Pool(settings.memory << 20), 65535 if settings.rollover else 65536)
+        self.foresight: Foresight = self._exchanges
+        """What those will say who are sent files over a data port."""
         self.transfers = self._exchanges.count
         """How many run, those whose file is being opened among them."""
         self.not_sent = self._exchanges.not_sent

@@ -124,7 +124,7 @@ class TftpService(Service):
             else:
                 exit_ = self._port(data, protocol, asked=False, sends=True)
                 entrance = Entrance(exit_, pinned)
-                exit_.start(partial(protocol.received, entrance=entrance))
+                exit_.start(partial(protocol.received, entrance=entrance), protocol.foresight)
                 entry.start(partial(_together, exit_, partial(protocol.requested, entrance=entrance)))
             _log.info("answering on {port}", port=entry)
 

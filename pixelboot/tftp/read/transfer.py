@@ -175,6 +175,12 @@ class ReadTransfer:
         """Whether the client has acknowledged a block."""
         return self._base > 0
 
+    @property
+    def next_step(self) -> tuple[bytes, bytes] | None:
+        """The ACK that comes next, if all goes well, and the answer of `in_step`; None where it may have none."""
+        ready = self._ready.get(self._sent)
+        return None if self._awaited is None or ready is None else (self._awaited, ready[0])
+
     def start(self, now: float) -> list[bytes]:
         """Begin: the OACK, or the first window where there is none to send."""
         self._started_at = now

@@ -151,6 +151,8 @@ class Batched:
             raise OSError(problem, os.strerror(problem))
         if count == 1 and self._told is None:  # One client in lock-step: less ado.
             return ((bytes(self._octets.octets[: self._lengths[0]]), bytes(self._senders[: self._name]), b""),)
+        if count == 1:
+            return tuple(self._datagrams(count))
         return self._datagrams(count) if count else None
 
     def _datagrams(self, count: int) -> Iterator[Datagram]:
@@ -271,6 +273,15 @@ class Batched:
             self._paths.append(path)
             if at == MOST - 1:
                 self.flush()
+
+    def put_ahead(self, packet: bytes, path: Path) -> None:
+        """See `Plain.put_ahead`."""
+        self._put(packet, path)
+
+    def take_back(self) -> None:
+        """See `Plain.take_back`."""
+        self._paths = []
+        self._held = []
 
     def flush(self) -> None:
         """Send what waits."""

@@ -52,12 +52,13 @@ class Plain:
         """
         self._socket = opened
         self._failed = failed
+        self._ahead: tuple[bytes, Path] | None = None
         self._room = socket.CMSG_SPACE(TOLD[opened.family]) if told else 0
 
     def receive(self) -> Iterable[Datagram] | None:
         """What has arrived, to be gone through before the next call; None if nothing has.
 
-        That is up to `MOST` datagrams, of each of which at most `SLOT` octets are read.
+        That is up to `MOST` datagrams, of each of which at most `SLOT` octets are read; a tuple if it is one alone.
 
         :raises OSError: what the kernel says is wrong with the socket; it may be gone by the next call.
         """
@@ -72,7 +73,7 @@ class Plain:
                     raise
                 break  # The next call meets it again, or it was of that moment.
             arrived.append((octets, named(sender), control[0][2] if control else b""))
-        return arrived or None
+        return (arrived[0],) if len(arrived) == 1 else arrived or None
 
     def send(self, packets: Sequence[bytes], path: Path) -> None:
         """Send datagrams to one peer, in order.  What finds no room in the socket is lost, as elsewhere on the way."""
@@ -94,8 +95,19 @@ class Plain:
         for packets, path in answers:
             self.send(packets, path)
 
+    def put_ahead(self, packet: bytes, path: Path) -> None:
+        """Have a datagram ready that `flush` sends, as nothing waits besides, or `take_back` does not."""
+        self._ahead = packet, path
+
+    def take_back(self) -> None:
+        """Do not send it."""
+        self._ahead = None
+
     def flush(self) -> None:
-        """Nothing waits."""
+        """Send what waits."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None:
+            self.send(ahead[:1], ahead[1])
 
     def send_each(self, packets: Sequence[bytes], path: Path) -> None:
         """One by one; OSError when the network does not take one."""

@@ -6,12 +6,13 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
+from typing import NamedTuple, Protocol
 
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.logger import Logger
 
 from pixelboot.udp.batch import mmsg
-from pixelboot.udp.batch.path import Path, tell
+from pixelboot.udp.batch.path import Path, Peer, tell
 from pixelboot.udp.batch.plain import Datagram, Plain
 from pixelboot.udp.descriptor import Descriptor
 from pixelboot.udp.port import nobody
@@ -28,6 +29,33 @@ LONGEST_REST = 1024
 _POSSIBLE = mmsg.is_possible()
 
 _log = Logger(namespace="pixelboot.udp")
+
+
+class Foreseen(NamedTuple):
+    """What a peer will say next, if all goes well, and the answer to that."""
+
+    datagrams: tuple[Datagram]
+    """What it will say."""
+
+    answer: bytes
+    """What is to be sent then."""
+
+    path: Path
+    """The way to the peer."""
+
+
+class Foresight(Protocol):
+    """Who knows what will be said.
+
+    A client in lock-step is silent until it is answered: the sooner it is, the faster it is served.  So the answer is
+    made while the client is still at the last one, and sent before anything is made of what it has said.
+    """
+
+    def foresee(self, peer: Peer) -> Foreseen | None:
+        """What this peer will say next; None where that is not sure enough."""
+
+    def came_true(self, datagrams: tuple[Datagram]) -> None:
+        """It was said, and answered."""
 
 
 class Spin:
@@ -87,6 +115,7 @@ class BatchPort(Descriptor):
         tell(opened, told)
         self._calls = (mmsg.Batched if batched else Plain)(opened, failed, told=told)
         self._received: Callable[[Iterable[Datagram]], object] = nobody
+        self._foresight: Foresight | None = None
         self._spin = Spin(spin)
         self._is_busy = is_busy
         self._gathers = False
@@ -99,12 +128,14 @@ class BatchPort(Descriptor):
     def __str__(self) -> str:
         return f"{self.address} udp {self.number}"
 
-    def start(self, received: Callable[[Iterable[Datagram]], object]) -> None:
+    def start(self, received: Callable[[Iterable[Datagram]], object], foresight: Foresight | None = None) -> None:
         """Read from now on; `received` is called with the datagrams that have arrived, to be gone through at once.
 
-        What it raises is logged by the reactor, and the port reads on.
+        While we spin, `foresight` may spare those that are foreseen.  What either raises is logged by the reactor, and
+        the port reads on.
         """
         self._received = received
+        self._foresight = foresight
         self._read_on()
 
     def stop(self) -> None:
@@ -132,9 +163,10 @@ class BatchPort(Descriptor):
     def _read(self) -> None:
         calls = self._calls
         end = perf_counter() + LONGEST_TURN
+        last: Iterable[Datagram] | None = None
         while self._is_reading:
             try:
-                datagrams = calls.receive() or self._wait(end)
+                datagrams = calls.receive() or self._wait(last, end)
             except OSError as problem:
                 # No memory at this moment, or the interface went down: the next datagram may come.
                 _log.warn("{port}: {problem}", port=self, problem=problem)
@@ -145,19 +177,46 @@ class BatchPort(Descriptor):
             calls.flush()
             if perf_counter() >= end:
                 return
+            last = datagrams
 
-    def _wait(self, end: float) -> Iterable[Datagram] | None:
-        """What arrives within a spin, if that is worth while."""
-        spin = self._spin
+    def _wait(self, last: Iterable[Datagram] | None, end: float) -> Iterable[Datagram] | None:
+        """What arrives within a spin after `last`, if that is worth while, but for what was foreseen."""
+        spin, calls = self._spin, self._calls
         if not (spin.is_due() and self._is_busy()):
             return None
-        receive = self._calls.receive
-        until = min(perf_counter() + spin.seconds, end)
-        while perf_counter() < until:
-            if datagrams := receive():
-                spin.came()
+        foresight = self._foresight
+        if foresight is None or not isinstance(last, tuple):
+            return self._spun(end)
+        peer = last[0][1]
+        while self._is_reading:
+            foreseen = foresight.foresee(peer)
+            if foreseen is None:
+                return self._spun(end)
+            calls.put_ahead(foreseen.answer, foreseen.path)
+            datagrams = None
+            try:
+                datagrams = self._spun(end)
+            finally:
+                if datagrams != foreseen.datagrams:
+                    calls.take_back()
+            if datagrams != foreseen.datagrams:
                 return datagrams
-        spin.nothing_came()
+            calls.flush()
+            foresight.came_true(foreseen.datagrams)
+        return None
+
+    def _spun(self, end: float) -> Iterable[Datagram] | None:
+        """What arrives within a spin."""
+        receive = self._calls.receive
+        now = perf_counter()
+        until = min(now + self._spin.seconds, end)
+        while now < until:
+            if datagrams := receive():
+                self._spin.came()
+                return datagrams
+            now = perf_counter()
+        if until < end:
+            self._spin.nothing_came()
         return None
 
     def send(self, packets: Sequence[bytes], path: Path) -> None:

@@ -43,6 +43,22 @@ class InStepTests(SynchronousTestCase):
         self.assertEqual(others, [asked[1], asked[3], *asked[5:]])
         self.assertEqual([members[bytes([number])].reading.heard_at for number in range(3)], [0.2] * 3)
 
+    def test_t01_foreseen(self) -> None:
+        """What comes next is known where it is answered so, and nowhere else: not first, not last, not after a loss."""
+        one = started(bytes(800))
+        self.assertIsNone(one.next_step)
+        known = []
+        for block in range(1, 102):
+            hear(one, wire.ack(block), 0.1)
+            known.append(one.next_step)
+        self.assertEqual(known[0], (wire.ack(2), wire.data(3, bytes(8))))
+        self.assertEqual([at + 1 for at, step in enumerate(known) if step is None], [100, 101])
+        lost = started(bytes(800))
+        hear(lost, wire.ack(1), 0.1)
+        self.assertIsNotNone(lost.next_step)
+        lost.expired(lost.deadline or 0.0)
+        self.assertIsNone(lost.next_step)
+
     def test_t11_a_deadline_that_is_sooner(self) -> None:
         """A round trip shortens the wait; whoever looks at the deadlines must know."""
         member = Member(started(bytes(800)), looked_at=9.0)
@@ -68,7 +84,10 @@ class InStepTests(SynchronousTestCase):
             else:
                 last = last + 1 if event == "next" else event if isinstance(event, int) else last
                 octets = wire.error(0, "enough") if event == "error" else wire.ack(last % 65536)
+                foreseen = one.next_step
                 said, expected = hear(one, octets, now), other.received(octets, now)
+                if foreseen is not None and octets == foreseen[0]:
+                    self.assertEqual([foreseen[1]], expected, event)
             self.assertEqual(said, expected, event)
             self.assertEqual((one.ending, one.acknowledged), (other.ending, other.acknowledged))
             if said:

@@ -16,7 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from pixelboot.udp.batch import port as module
 from pixelboot.udp.batch.path import Path, named, packed, place
 from pixelboot.udp.batch.plain import Datagram
-from pixelboot.udp.batch.port import LONGEST_REST, PATIENCE, BatchPort, Spin
+from pixelboot.udp.batch.port import LONGEST_REST, PATIENCE, BatchPort, Foreseen, Spin
 from pixelboot.udp.port import open_socket
 from tests.udp.readers import Readers
 
@@ -200,6 +200,55 @@ class BatchedPortTests(PortCase):
             self.assertEqual(len(self.arrived), got, (spin, busy))
             self.arrived.clear()
             port.stop()
+
+    def test_foreseen(self) -> None:
+        """What was foreseen is answered at once, and made known; what was not is taken as everything is."""
+        said = [(b"1", b"one"), (b"2", b"two"), (b"?", b"three"), (b"4", b"four")]
+        seen: list[bytes] = []
+        port = self.make(spin=5.0)
+        left = iter(said)
+        case = self
+
+        class Sure:
+            def foresee(self, peer: bytes) -> Foreseen | None:
+                case.assertEqual(peer, case.path.peer)
+                says, answer = next(left)
+                case.say(says, port=port)
+                return Foreseen(((says if says != b"?" else b"3", peer, b""),), answer, case.path)
+
+            def came_true(self, datagrams: tuple[Datagram]) -> None:
+                seen.append(datagrams[0][0])
+
+        def take(datagrams: Iterable[Datagram]) -> None:
+            for octets, peer, _ in datagrams:
+                seen.append(octets)
+                port.send([b"as usual"], Path(peer))
+                if octets == b"?":
+                    port.stop()
+
+        port.start(take, Sure())
+        self.say(b"0", port=port)
+        port.doRead()
+        self.assertEqual(seen, [b"0", b"1", b"2", b"?"])
+        self.assertEqual(self.heard(), [b"as usual", b"one", b"two", b"as usual"])
+
+    def test_foreseen_in_vain(self) -> None:
+        """It says no more: nothing is sent, then or later."""
+        foreseen = Foreseen(((b"x", self.path.peer, b""),), b"never", self.path)
+
+        class Sure:
+            def foresee(self, peer: bytes) -> Foreseen | None:
+                return foreseen
+
+            def came_true(self, datagrams: tuple[Datagram]) -> None:
+                raise AssertionError(datagrams)
+
+        port = self.make(spin=1e-4)
+        port.start(self.take, Sure())
+        self.say(b"0", port=port)
+        port.doRead()
+        port.stop()
+        self.assertEqual((len(self.arrived), self.heard()), (1, []))
 
     def test_spin_ends(self) -> None:
         """When nothing comes, and never after the turn's end."""
