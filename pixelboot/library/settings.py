@@ -51,7 +51,15 @@ def spelled(octets: int) -> str | int:
     return octets
 
 
+def worded(octets: int) -> str:
+    """The same in a sentence: ``64 MiB``, or ``1001 octets``."""
+    said = spelled(octets)
+    return said if isinstance(said, str) else f"{said} octets"
+
+
 def _octets(words: str) -> int:
+    if words == "0":  # of whatever
+        return 0
     amount = _AMOUNT.fullmatch(words)
     if amount is None:
         raise ValueError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -13,8 +13,10 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from pixelboot.config import ConfigError
 from pixelboot.library import trust
+from pixelboot.library.names.packaged import PACKAGED
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site
+from pixelboot.tftp.write import folder
 from pixelboot.udp.interfaces import Interface, default_interface, interfaces
 
 LONGEST_SOCKET_PATH = 107
@@ -45,8 +47,10 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
     # The DHCP part tells machines what there is to load, and HTTP serves the same tree.
     if site.tftp.root and not os.path.isdir(site.tftp.root):
         raise ConfigError("tftp.root", site.tftp.root, "must be a folder that exists")
-    if "tftp" in parts_on and not site.tftp.address.is_unspecified:
-        _own(site)
+    if "tftp" in parts_on:
+        folder.examine(tftp_root(site), site.tftp.write, _not_to_be_written(site))
+        if not site.tftp.address.is_unspecified:
+            _own(site)
     if "http" in parts_on:
         for root in site.http.root:
             if not os.path.isdir(root):
@@ -186,6 +190,17 @@ def why(problem: OSError) -> str:
         errno.EADDRINUSE: " (another server runs on this machine)",
     }
     return (problem.strerror or str(problem)) + hints.get(problem.errno or 0, "")
+
+
+def _not_to_be_written(site: Site) -> Iterator[tuple[str, str]]:
+    """The folders of which no client may write anything by a ``path`` of ``[[tftp.write]]``, and what each is."""
+    if root := tftp_root(site):
+        yield "tftp.root", root
+    yield "state", site.state
+    for root in site.roots:
+        yield "http.root", root
+    for loaders in sorted({os.path.dirname(file) for files in PACKAGED.values() for file in files}):
+        yield "the installed boot loaders", loaders
 
 
 def _own(site: Site) -> None:

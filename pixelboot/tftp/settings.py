@@ -22,7 +22,7 @@ from pixelboot.config import (
     whole,
 )
 from pixelboot.library.names.meant import aliases, check_rule
-from pixelboot.library.settings import size_in_octets
+from pixelboot.library.settings import size_in_octets, spelled, worded
 from pixelboot.malformed import Malformed
 
 LARGEST_FILE = 1 << 44
@@ -52,7 +52,8 @@ class WriteSettings:
     path: str = setting(
         text('an absolute path, or ""', _absolute),
         "",
-        help="The folder on the disk; empty means the folder of that name in tftp.root, whose files are served, too.",
+        help="The folder on the disk; empty means the folder of that name in tftp.root, whose files are served too. It "
+        "must not lie in tftp.root, http.root, state or a folder of installed boot loaders, nor hold one of these.",
     )
     largest: int = setting(
         size_in_octets(1, LARGEST_FILE), 1 << 30, help="The most octets of one file; larger ones are refused."
@@ -75,6 +76,9 @@ class WriteSettings:
     def __post_init__(self) -> None:
         if not self.folder and not self.path:
             raise Invalid("path", self.path, "must be given where there is no folder: loaders could be written else")
+        if self.largest > self.quota:
+            allowed = f"must not be more than the quota of one client, which is {worded(self.quota)}"
+            raise Invalid("largest", spelled(self.largest), allowed)
 
 
 def _ipv6(value: str) -> None:

@@ -16,6 +16,7 @@ from pixelboot.library.settings import (
     ContainersSettings,
     size_in_octets,
     spelled,
+    worded,
 )
 
 HEX = "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
@@ -119,6 +120,11 @@ class SizesTests(SynchronousTestCase):
     def test_spelled(self, octets: int) -> None:
         """What is shown reads the same."""
         self.assertEqual(size_in_octets(0, 1 << 60).parse(spelled(octets)), octets)
+
+    def test_worded(self) -> None:
+        """In a sentence there is always a unit; to a setting nothing of it is nothing without one."""
+        self.assertEqual([worded(octets) for octets in (0, 1001, 64 << 20)], ["0 octets", "1001 octets", "64 MiB"])
+        self.assertEqual([size_in_octets(0, 9).parse(nothing) for nothing in (0, "0", "0 MiB")], [0, 0, 0])
 
     @given(st.text(max_size=20) | st.text("019. kKMGiB", max_size=12))
     def test_any_text(self, words: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from ipaddress import IPv4Address
 from typing import Any, cast
 
@@ -200,6 +201,27 @@ class TftpTests(SynchronousTestCase):
             error = self.assertRaises(ConfigError, examine.examine, self.site(**tftp), EVERYTHING, None)
             self.assertTrue(str(error).startswith(told), str(error))
         examine.examine(self.site(address="127.0.0.9"), EVERYTHING, None)
+
+    def test_where_clients_write(self) -> None:
+        """In folders that are there, and apart from everything that is served or kept."""
+        base = folder_for(self.addCleanup)
+        for name in ("tftp/dumps", "state", "crash"):
+            (base / name).mkdir(parents=True)
+        for write, told in (
+            ({"folder": "dumps"}, ""),
+            ({"path": f"{base}/crash"}, ""),
+            ({"folder": "gone"}, "tftp.write[1].folder"),
+            ({"path": f"{base}/tftp"}, "must be apart from tftp.root"),
+            ({"path": f"{base}/state"}, "must be apart from state"),
+            ({"path": "/usr/lib"}, "must be apart from the installed boot loaders"),
+        ):
+            site = replace(self.site(root=f"{base}/tftp", write=[write]), state=f"{base}/state")
+            if not told:
+                examine.examine(site, EVERYTHING, None)
+                continue
+            error = self.assertRaises(ConfigError, examine.examine, site, EVERYTHING, None)
+            self.assertIn(told, str(error))
+        examine.examine(self.site(write=[{"folder": "gone"}]), frozenset({"http"}), None)
 
 
 class PartsTests(SynchronousTestCase):

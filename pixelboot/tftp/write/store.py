@@ -8,20 +8,19 @@ gives its room back.  Everything here may wait for the disk: it is for threads.
 from __future__ import annotations
 
 import errno
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pixelboot.library.names.components import Forbidden, components
-from pixelboot.outcome import quantity
+from pixelboot.library.settings import worded
 from pixelboot.tftp.negotiate import Refusal
 from pixelboot.tftp.settings import WriteSettings
 from pixelboot.tftp.wire import ErrorCode
 from pixelboot.tftp.write.file import NewFile, clear, examine, left
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+from pixelboot.tftp.write.folder import opened, place
+from pixelboot.tftp.write.transfer import too_large
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _CLOSED = frozenset(
@@ -68,10 +67,10 @@ class Store:
     def prepare(self) -> list[str]:
         """Remove what a crash has left; what is wrong with the folders, for a person."""
         problems = []
-        for at, area in self._areas.items():
-            where = area.path or os.path.join(self._root, *at)
+        for area in self._areas.values():
+            where = place(self._root, area)
             try:
-                with self._opened(at, area) as folder:
+                with opened(self._root, area) as folder:
                     problems += [f"{where}: {problem}" for problem in clear(folder)]
             except OSError as problem:
                 problems.append(f"nothing can be written to {where}: {problem.strerror}")
@@ -93,8 +92,8 @@ class Store:
         """
         at, area, last = self._found(name)
         if size is not None and size > area.largest:
-            raise Refusal(ErrorCode.DISK_FULL, f"no more than {quantity(area.largest)} are taken here")
-        with _translated(), self._opened(at, area) as folder:
+            raise Refusal(ErrorCode.DISK_FULL, too_large(area.largest))
+        with _translated(), opened(self._root, area) as folder:
             examine(folder, last, overwrite=area.overwrite)
             writing = Writing(self, area, at, last, client, NewFile(folder, client), size or 0)
         try:
@@ -163,23 +162,8 @@ class Store:
             raise Refusal(ErrorCode.ACCESS_VIOLATION, str(problem)) from None
         at = tuple(above)
         if at not in self._areas:
-            raise Refusal(ErrorCode.ACCESS_VIOLATION, "nothing can be written here")
+            raise Refusal(ErrorCode.ACCESS_VIOLATION, "nothing can be written here (tftp.write.folder)")
         return at, self._areas[at], last
-
-    @contextmanager
-    def _opened(self, at: tuple[str, ...], area: WriteSettings) -> Iterator[int]:
-        """A descriptor of the folder; below the root no link is followed.  Raises OSError."""
-        if not area.path and not self._root:
-            raise FileNotFoundError(errno.ENOENT, "no folder is served (tftp.root)")
-        folder = os.open(area.path or self._root, _FOLDER)
-        try:
-            for part in () if area.path else at:
-                inner = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=folder)
-                os.close(folder)
-                folder = inner
-            yield folder
-        finally:
-            os.close(folder)
 
 
 @dataclass(slots=True, eq=False)
@@ -282,15 +266,19 @@ def _limit(account: _Account, writing: Writing) -> None:
     octets, files = account.most(writing)
     area = writing.area
     if octets > area.quota:
-        raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {quantity(area.quota)} here, and no more")
+        words = f"one machine may leave {worded(area.quota)} here, and no more (tftp.write.quota)"
+        raise Refusal(ErrorCode.DISK_FULL, words)
     if files > area.files:
-        raise Refusal(ErrorCode.DISK_FULL, f"one machine may leave {area.files} files here, and no more")
+        words = f"one machine may leave {area.files} files here, and no more (tftp.write.files)"
+        raise Refusal(ErrorCode.DISK_FULL, words)
 
 
 def _look_for_room(writing: Writing) -> None:
     """Refuse what leaves too little of the disk; raises `Refusal` or OSError."""
-    if writing.file.free - (writing.size - writing.file.octets) < writing.area.free:
-        raise Refusal(ErrorCode.DISK_FULL, "the disk is full")
+    least = writing.area.free
+    if writing.file.free - (writing.size - writing.file.octets) < least:
+        words = f"the disk is full: {worded(least)} must stay free (tftp.write.free)" if least else "the disk is full"
+        raise Refusal(ErrorCode.DISK_FULL, words)
 
 
 @contextmanager
@@ -302,7 +290,8 @@ def _translated() -> Iterator[None]:
         if problem.errno in _FULL:
             raise Refusal(ErrorCode.DISK_FULL, "the disk is full") from None
         if problem.errno == errno.EEXIST:
-            raise Refusal(ErrorCode.FILE_EXISTS, "there is a file of this name already") from None
+            words = "there is a file of this name already (tftp.write.overwrite)"
+            raise Refusal(ErrorCode.FILE_EXISTS, words) from None
         if problem.errno in _CLOSED:
             words = f"nothing can be written here: {problem.strerror}"
             raise Refusal(ErrorCode.ACCESS_VIOLATION, words) from None

@@ -20,8 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from pixelboot.library.settings import worded
 from pixelboot.malformed import Malformed
-from pixelboot.outcome import quantity
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import LONGEST_SILENCE, Patience, RoundTrip
@@ -75,6 +75,11 @@ class Ending:
 
     reason: str = ""
     """The client's words, untrusted, or why there is no file; empty where neither is the case."""
+
+
+def too_large(most: int) -> str:
+    """What a client is told, and the log, of a file of more octets."""
+    return f"no more than {worded(most)} are taken here (tftp.write.largest)"
 
 
 class WriteTransfer:
@@ -265,7 +270,7 @@ class WriteTransfer:
         octets = block if self._decoder is None else self._decoder.decode(block, last=self.whole)
         self._octets += len(octets)
         if self._octets > self._most:
-            return self.refused(ErrorCode.DISK_FULL, f"no more than {quantity(self._most)} are taken here", now)
+            return self.refused(ErrorCode.DISK_FULL, too_large(self._most), now)
         if self._size is not None and (self.whole or self._octets > self._size) and self._octets != self._size:
             words = f"{self._size} octets were announced, {self._octets} have come"
             return self.refused(ErrorCode.UNDEFINED, words, now)

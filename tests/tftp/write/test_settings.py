@@ -22,7 +22,7 @@ class Settings(SynchronousTestCase):
         self.assertEqual(self.read("").write, ())
         document = (
             '[[write]]\nfolder = "dumps"\n[[write]]\nfolder = "switches/configs"\npath = "/srv/configs"\n'
-            'largest = "1 MiB"\nquota = "8 MiB"\nfiles = 8\noverwrite = true\nfree = 0\n'
+            'largest = "1 MiB"\nquota = "8 MiB"\nfiles = 8\noverwrite = true\nfree = "0"\n'
         )
         settings = self.read(document)
         self.assertEqual(settings.write[0], WriteSettings(folder="dumps"))
@@ -41,6 +41,8 @@ class Settings(SynchronousTestCase):
             ("files = 3", "tftp.write[1].path", "must be given"),
             ('path = "dumps"', "tftp.write[1].path", "begin with /"),
             ('folder = "a"\nlargest = 0', "tftp.write[1].largest", "a size like"),
+            ('folder = "a"\nlargest = 1001\nquota = 1000', "tftp.write[1].largest", "which is 1000 octets"),
+            ('folder = "a"\nlargest = "0"', "tftp.write[1].largest", "a size like"),
             ('folder = "a"\nfiles = 0', "tftp.write[1].files", "from 1 to"),
             ('folder = "a"\n[[write]]\nfolder = "a"', "tftp.write[2].folder", "twice"),
         ):

@@ -93,7 +93,7 @@ class StoreTests(Case):
         (self.dumps / "link").symlink_to(self.root / "elsewhere")
         (self.dumps / "folder").mkdir()
         for name in ("file", "fifo", "link", "folder"):
-            self.assert_refused(6, "there is a file of this name", store, f"dumps/{name}")
+            self.assert_refused(6, "a file of this name already (tftp.write.overwrite)", store, f"dumps/{name}")
         writing = self.begun(store, "dumps/new")
         writing.write(b"mine")
         (self.dumps / "new").write_bytes(b"theirs")
@@ -222,7 +222,9 @@ class LimitTests(Case):
 
     def test_t37_largest(self) -> None:
         """An announced size is refused at once."""
-        self.assert_refused(3, "no more than 1.0 kB", self.store(), "dumps/core", size=1001)
+        self.assert_refused(
+            3, "no more than 1000 octets are taken here (tftp.write.largest)", self.store(), "dumps/core", size=1001
+        )
         self.assertEqual(self.store().largest("dumps/core"), 1000)
 
     def test_t37_quota(self) -> None:
@@ -230,12 +232,12 @@ class LimitTests(Case):
         for name in ("a", "b"):
             self.put(self.store(), f"dumps/{name}", b"x" * 900)
         store = self.store(files=9)
-        self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/c", size=201)
-        self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/c", b"x" * 201)
+        self.assert_refused(3, "leave 2000 octets here, and no more (tftp.write.quota)", store, "dumps/c", size=201)
+        self.assert_refused(3, "one machine may leave 2000 octets", store, "dumps/c", b"x" * 201)
         self.put(store, "dumps/theirs", b"x" * 900, client=OTHER)
         growing = self.begun(store, "dumps/c", size=150)
         growing.write(b"x")
-        self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/d", size=51)
+        self.assert_refused(3, "one machine may leave 2000 octets", store, "dumps/d", size=51)
         growing.discard()
         (self.dumps / "a").rename(self.root / "kept")
         self.put(store, "dumps/d", b"x" * 900, size=900)
@@ -252,7 +254,7 @@ class LimitTests(Case):
         self.assert_refused(3, "3 files", store, "dumps/d")
         third.discard()
         self.put(store, "dumps/d", b"")
-        self.assert_refused(3, "3 files", self.store(), "dumps/e")
+        self.assert_refused(3, "3 files here, and no more (tftp.write.files)", self.store(), "dumps/e")
 
     def test_t37_a_file_in_the_place_of_its_own(self) -> None:
         """What is replaced does not count beside what replaces it."""
@@ -300,14 +302,14 @@ class LimitTests(Case):
         store = self.store()
         self.put(store, "dumps/a", b"x" * 900)
         self.put(store, "dumps/b", b"x" * 900, client=OTHER)
-        self.assert_refused(3, "one machine may leave 2.0 kB", store, "dumps/c", size=300)
+        self.assert_refused(3, "one machine may leave 2000 octets", store, "dumps/c", size=300)
 
     def test_t37_a_full_disk(self) -> None:
         """What is to be left free is not taken: neither by what is announced nor by what comes."""
         status = os.statvfs(self.dumps)
         free = status.f_bavail * status.f_frsize
-        store = Store(str(self.root), [WriteSettings(folder="dumps", free=free + (1 << 40))])
-        self.assert_refused(3, "the disk is full", store, "dumps/core")
+        store = Store(str(self.root), [WriteSettings(folder="dumps", free=(free & -1024) + (1 << 40))])
+        self.assert_refused(3, "iB must stay free (tftp.write.free)", store, "dumps/core")
         spare = Store(
             str(self.root), [WriteSettings(folder="dumps", free=free - (1 << 30), largest=1 << 43, quota=1 << 43)]
         )
