@@ -213,12 +213,11 @@ class Exchanges:
         answers: list[tuple[list[bytes], Path]] = []
         running = self._running
         now = self._clock.seconds()
-        packets, paths, sooner, others = in_step(datagrams, running, now)
+        packets, paths, noted, others = in_step(datagrams, running, now)
         if packets:
             port.send_singles(packets, paths)
-        for member in sooner:
-            if member.transfer is not None and member.transfer.deadline is not None:
-                self._look(member, member.transfer.deadline)
+        for member in noted:
+            self._note(member, now)
         for said, peer, told in others:
             exchange = running.get(peer)
             if exchange is None:
@@ -236,14 +235,7 @@ class Exchanges:
                 continue
             if packets:
                 answers.append((packets, exchange.path))
-            if exchange.is_half_open and transfer.is_heard:
-                exchange.is_half_open = False
-                self._admission.heard(exchange, now)
-            deadline = transfer.deadline
-            if deadline is None:
-                self._conclude(exchange, transfer)
-            elif deadline < exchange.looked_at:
-                self._look(exchange, deadline)
+            self._note(exchange, now)
         # At last, for it may turn out at once that they cannot be sent.
         if answers:
             port.send_all(answers)
@@ -260,9 +252,9 @@ class Exchanges:
 
     def came_true(self, datagrams: tuple[Datagram]) -> None:
         """See `pixelboot.udp.batch.port.Foresight.came_true`."""
-        for member in in_step(datagrams, self._running, self._clock.seconds())[2]:
-            if member.transfer is not None and member.transfer.deadline is not None:
-                self._look(member, member.transfer.deadline)
+        now = self._clock.seconds()
+        for exchange in in_step(datagrams, self._running, now)[2]:
+            self._note(exchange, now)
 
     def woken(self, exchange: Exchange, packets: list[bytes]) -> None:
         """Its transfer has something to say of its own accord."""
@@ -354,6 +346,19 @@ class Exchanges:
         if packets:  # At last, as in `received`.
             exchange.port.send(packets, exchange.path)
 
+    def _note(self, exchange: Exchange, now: float) -> None:
+        """Its client was heard, and answered: see what has become of it."""
+        transfer = exchange.transfer
+        assert transfer is not None
+        if exchange.is_half_open and transfer.is_heard:
+            exchange.is_half_open = False
+            self._admission.heard(exchange, now)
+        deadline = transfer.deadline
+        if deadline is None:
+            self._conclude(exchange, transfer)
+        elif deadline < exchange.looked_at:
+            self._look(exchange, deadline)
+
     def _conclude(self, exchange: Exchange, transfer: Transfer) -> None:
         if transfer.ending is not None:
             self.end(exchange, _outcome(exchange, transfer, transfer.ending))
@@ -377,5 +382,5 @@ class Exchanges:
 def _outcome(exchange: Exchange, transfer: Transfer, ending: Ending | WriteEnding) -> Outcome:
     """What came of it."""
     if isinstance(ending, WriteEnding):
-        return concluded_write(transfer.name, transfer.terms, ending, *exchange.who)
+        return concluded_write(exchange.name, transfer.name, transfer.terms, ending, *exchange.who)
     return concluded(transfer, ending, *exchange.who, because=exchange.because)

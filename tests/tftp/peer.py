@@ -188,9 +188,10 @@ class Member:
 
 def hear(transfer: ReadTransfer, octets: bytes, now: float) -> list[bytes]:
     """What the transfer answers: the short way if that answers it, as in the server, and else the long one."""
-    packets, ways, sooner, others = in_step([(octets, b"", b"")], {b"": Member(transfer)}, now)
+    unheard = not transfer.is_heard
+    packets, ways, noted, others = in_step([(octets, b"", b"")], {b"": Member(transfer)}, now)
     assert len(packets) == len(ways) == 1 - len(others), (packets, others)
-    assert not sooner, sooner
+    assert bool(noted) == (unheard and transfer.is_heard), noted
     return packets or transfer.received(octets, now)
 
 

@@ -218,9 +218,11 @@ class Places(Generic[_Member]):
 
     def heard(self, member: _Member) -> None:
         """The client has acknowledged a block: its transfer is half-open no more.  Again, it is nothing."""
-        if self._half_open.pop(member, None) is None:
-            return
-        client = self._members[member]
+        if member in self._half_open:
+            self._open(member, self._members[member])
+
+    def _open(self, member: _Member, client: _Client[_Member]) -> None:
+        del self._half_open[member]
         del client.half_open[member]
         if self._greed is not None:
             self._greed.drop(client.source)
@@ -229,11 +231,11 @@ class Places(Generic[_Member]):
 
     def leave(self, member: _Member) -> None:
         """The transfer is over.  Of one that has given way, or left, it is nothing."""
-        client = self._members.get(member)
+        client = self._members.pop(member, None)
         if client is None:
             return
-        self.heard(member)
-        del self._members[member]
+        if member in self._half_open:
+            self._open(member, client)
         client.running -= 1
         if not client.running:
             del self._clients[client.source.client]

@@ -42,7 +42,7 @@ class Image:
         """Binary logarithm of the blocks of one piece."""
         self.ready: dict[int, tuple[bytes, bytes]] = {}
         """Packets that are at hand, and the ACK of each, by how many blocks there are before; `packets` has all others,
-        and the first of each piece, so that it is seen that a piece is still wanted."""
+        and the first of each piece but the first, so that it is seen that a piece is still wanted."""
         self._pieces: dict[int, Packets] = {}
         self.blocks = payload.size // blksize + 1
         """How many blocks there are; `UNKNOWN` as long as that is."""
@@ -60,7 +60,7 @@ class Image:
         :raises OSError: if the payload cannot be read, or is not what it was.
         """
         shift, pieces = self.shift, self._pieces
-        if count == 1 and (ready := self.ready.get(done)) is not None:
+        if count == 1 and done and (ready := self.ready.get(done)) is not None:
             return [ready[0]]
         packets: Packets = []
         while count > 0 and done < self.blocks:
@@ -69,7 +69,7 @@ class Image:
             if piece is None:
                 piece = pieces[number] = self._make(number)
                 first = number << shift
-                for at in range(1, len(piece)):
+                for at in range(1 if number else 0, len(piece)):
                     packet = piece[at]
                     self.ready[first + at] = packet, ACK + packet[2:4]
                 self._pool.keep(self, number, piece)
@@ -84,10 +84,14 @@ class Image:
             count -= len(taken)
         return packets
 
+    def touch(self) -> None:
+        """One more client is sent the first of what is `ready`."""
+        self._pool.touch(self, 0)
+
     def forget(self, number: int) -> None:
         """See `pixelboot.tftp.read.pool.Owner`."""
         first = number << self.shift
-        for at in range(1, len(self._pieces.pop(number))):
+        for at in range(1 if number else 0, len(self._pieces.pop(number))):
             del self.ready[first + at]
 
     def _make(self, number: int) -> Packets:

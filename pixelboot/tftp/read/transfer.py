@@ -32,7 +32,9 @@ from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import LONGEST_SILENCE, Patience, RoundTrip
 from pixelboot.tftp.read.image import Image
-from pixelboot.tftp.wire import ACK, ErrorCode, ack_block
+from pixelboot.tftp.wire import ACK, ErrorCode, ack, ack_block
+
+_ACK_0 = ack(0)
 
 
 class Result(StrEnum):
@@ -135,9 +137,9 @@ class ReadTransfer:
         self._base = 0  # The last block that was acknowledged; 0 is none.
         self._sent = 0  # The last block that was sent, and is in flight while it is not acknowledged.
         self._oack = terms.oack  # While its ACK is waited for.
-        # The ACK that comes next in lock-step, if nothing was sent twice.  While there is one, `in_step` may have gone
-        # on without a word to `_base` and `_heard_at`: the client has all but the last block, and was heard when that
-        # one left.
+        # The ACK that comes next in lock-step, if nothing was sent twice.  While there is one, but for the OACK's,
+        # `in_step` may have gone on without a word to `_base` and `_heard_at`: the client has all but the last block,
+        # and was heard when that one left.
         self._awaited: bytes | None = None
         self._heard_at: float | None = None
         self._runs = False
@@ -158,12 +160,12 @@ class ReadTransfer:
     @property
     def heard_at(self) -> float | None:
         """When the client was last heard; None before it was."""
-        return self._heard_at if self._awaited is None else self._sent_at
+        return self._sent_at if self._is_in_step else self._heard_at
 
     @property
     def acknowledged(self) -> int:
         """Octets that the client has, as sent; of an unconfirmed transfer, all of them."""
-        return self._image.octets(self._base if self._awaited is None else self._sent - 1)
+        return self._image.octets(self._sent - 1 if self._is_in_step else self._base)
 
     @property
     def first_size(self) -> int:
@@ -173,13 +175,18 @@ class ReadTransfer:
     @property
     def is_heard(self) -> bool:
         """Whether the client has acknowledged a block."""
-        return self._base > 0
+        return (self._sent - 1 if self._is_in_step else self._base) > 0
 
     @property
     def next_step(self) -> tuple[bytes, bytes] | None:
         """The ACK that comes next, if all goes well, and the answer of `in_step`; None where it may have none."""
         ready = self._ready.get(self._sent)
         return None if self._awaited is None or ready is None else (self._awaited, ready[0])
+
+    @property
+    def _is_in_step(self) -> bool:
+        """Whether everything goes well, in lock-step, and the last that was sent is a block."""
+        return self._awaited is not None and not self._oack
 
     def start(self, now: float) -> list[bytes]:
         """Begin: the OACK, or the first window where there is none to send."""
@@ -188,6 +195,7 @@ class ReadTransfer:
         if not self._oack:
             return self._advance(now)
         self._fresh = True
+        self._awaited = _ACK_0 if self.terms.windowsize == 1 else None
         return self._send([self._oack], now)
 
     def received(self, octets: bytes, now: float) -> list[bytes]:
@@ -212,7 +220,7 @@ class ReadTransfer:
 
     def _catch_up(self) -> None:
         """Know what `in_step` has done."""
-        if self._awaited is not None:
+        if self._is_in_step:
             self._base, self._heard_at = self._sent - 1, self._sent_at
 
     def _acknowledged(self, block: int, now: float) -> list[bytes]:
@@ -220,8 +228,7 @@ class ReadTransfer:
         if self._oack:
             if block:
                 return []
-            self._oack = b""
-            self._retries = self._trip.retries
+            self._oack_arrived()
         else:
             steps = (block - self._base) % self._period
             if steps > self._sent - self._base or self._number(self._base + steps) != block:
@@ -229,10 +236,19 @@ class ReadTransfer:
             if not steps:
                 return self._repeated(now)
             if not self._base:
-                self._trip.bound(LONGEST_SILENCE)
-                self._retries = self._trip.retries
+                self._block_arrived()
             self._base += steps
         return self._go_on(now)
+
+    def _oack_arrived(self) -> None:
+        """Somebody is there."""
+        self._oack = b""
+        self._retries = self._trip.retries
+
+    def _block_arrived(self) -> None:
+        """The first of them: the way is known."""
+        self._trip.bound(LONGEST_SILENCE)
+        self._retries = self._trip.retries
 
     def _go_on(self, now: float) -> list[bytes]:
         """Something was acknowledged."""
@@ -280,7 +296,7 @@ class ReadTransfer:
         self._fresh = not left
         self._answered = left > 0 or self.terms.windowsize == 1
         # After a loss the wait is long, so the next ACK is not to be one of those that are not measured.
-        lock_step = self.terms.windowsize == 1 and self._base and is_steady
+        lock_step = self.terms.windowsize == 1 and is_steady
         self._awaited = ACK + packets[0][2:4] if lock_step else None
         return self._send(packets, now)
 
@@ -331,6 +347,16 @@ class ReadTransfer:
             return block & 65535
         return (block - 1) % 65535 + 1 if block else 0
 
+    def _measured(self, base: int, now: float) -> None:
+        """`in_step` has sent the block after these, and not measured the round trip before it yet."""
+        self._trip.measured(now - self._sent_at)
+        if base == 0:
+            self._oack_arrived()
+            self.first_at = now
+            self._image.touch()
+        elif base == 1:
+            self._block_arrived()
+
 
 Member = TypeVar("Member", bound=Running)
 
@@ -341,13 +367,13 @@ def in_step(
     """Answer all ACKs that say that all goes well, in lock-step: nearly every datagram does.
 
     Each datagram is octets, who sent them, and anything else; `running` knows whose transfer is whose.  Returns the
-    answers, one to a client; how each of these clients is reached; those whose deadline is now before it would be
-    looked at; and the datagrams that are not answered yet.  This is `ReadTransfer.received` for many and for this case
-    alone: all that need not be done for it is not done.
+    answers, one to a client; how each of these clients is reached; those who are heard for the first time, or whose
+    deadline is now before it would be looked at; and the datagrams that are not answered yet.  This is
+    `ReadTransfer.received` for many and for this case alone: all that need not be done for it is not done.
     """
     packets: list[bytes] = []
     ways: list[Any] = []
-    sooner: list[Member] = []
+    noted: list[Member] = []
     others: list[tuple[bytes, bytes, bytes]] = []
     for datagram in datagrams:
         said, peer, _ = datagram
@@ -363,11 +389,11 @@ def in_step(
             continue
         packet, transfer._awaited = ready
         transfer._sent = base + 1
-        if not base & 7:  # To measure each of them would take as long as all the rest.
-            transfer._trip.measured(now - transfer._sent_at)
-            if now + transfer._trip.wait < member.looked_at:
-                sooner.append(member)
+        if not base & 7 or base == 1:  # To measure each of them would take as long as all the rest.
+            transfer._measured(base, now)
+            if base == 1 or now + transfer._trip.wait < member.looked_at:
+                noted.append(member)
         transfer._sent_at = now
         packets.append(packet)
         ways.append(member.path)
-    return packets, ways, sooner, others
+    return packets, ways, noted, others

@@ -130,6 +130,7 @@ class Batched:
         self._runs = _Area(16 * _RUNS)
         self._run = 0
         self._windows: list[int] = []  # Messages whose pieces lie in the runs.
+        self._singles: list[bytes] = []  # The datagrams of the last paths, which are not in a message yet.
         self._held: list[bytes] = []  # What the kernel is to read must not go away before.
         self._paths: list[Path] = []
         self._sayings = _Area(_SAYING * MOST)
@@ -190,56 +191,67 @@ class Batched:
     def send(self, packets: Sequence[bytes], path: Path) -> None:
         """See `Plain.send`; they leave with the next `flush`, or before."""
         if len(packets) == 1:
-            self._put(packets[0], path)
+            _examine(packets)
+            self._singles += packets
+            self._paths.append(path)
+            if len(self._paths) == MOST:
+                self.flush()
         elif packets:
             self._send_many(packets, path)
 
     def send_singles(self, packets: list[bytes], paths: list[Path]) -> None:
         """See `Plain.send_singles`."""
-        if len(packets) < _FEW:
-            for packet, path in zip(packets, paths, strict=True):
-                self._put(packet, path)
-            return
-        for first in range(0, len(packets), MOST):
-            self.flush()
-            held, ways = packets[first : first + MOST], paths[first : first + MOST]
-            if set(map(type, held)) != {bytes}:
-                raise TypeError("datagrams must be bytes")
-            count = len(ways)
-            names = b"".join([way.peer for way in ways])
-            self._names[: len(names)] = names
-            where = [id(packet) + _OBJECT for packet in held]
-            _pairs(count).pack_into(self._pieces.obj, 0, *chain.from_iterable(zip(where, map(len, held), strict=True)))
-            controls = [way.control for way in ways]
-            if controls != self._controls[:count]:
-                for at, control in enumerate(controls):
-                    if control is not self._controls[at]:
-                        self._control(at, control)
-            self._held, self._paths = held, ways
+        _examine(packets)
+        first = 0
+        while first < len(packets):
+            end = first + MOST - len(self._paths)
+            self._singles += packets[first:end]
+            self._paths += paths[first:end]
+            first = end
+            if len(self._paths) == MOST:
+                self.flush()
 
     def send_all(self, answers: Iterable[tuple[Sequence[bytes], Path]]) -> None:
         """See `Plain.send_all`."""
         for packets, path in answers:
             self.send(packets, path)
 
-    def _put(self, packet: bytes, path: Path) -> None:
-        """Put one datagram into the next message."""
-        if packet.__class__ is not bytes:
-            raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
-        name, pieces, paths = self._name, self._pieces, self._paths
-        at = len(paths)
+    def _put_singles(self) -> None:
+        """Put each datagram that goes alone into a message."""
+        singles = self._singles
+        if not singles:
+            return
+        self._singles = []
+        self._held += singles
+        first = len(self._paths) - len(singles)
+        ways = self._paths[first:] if first else self._paths
+        if len(singles) < _FEW:
+            for at, (packet, path) in enumerate(zip(singles, ways, strict=True), first):
+                self._put(at, packet, path)
+            return
+        names = b"".join([way.peer for way in ways])
+        self._names[self._name * first : self._name * first + len(names)] = names
+        where = [id(packet) + _OBJECT for packet in singles]
+        pairs = chain.from_iterable(zip(where, map(len, singles), strict=True))
+        _pairs(len(singles)).pack_into(self._pieces.obj, 16 * first, *pairs)
+        controls = [way.control for way in ways]
+        if controls != self._controls[first : len(self._paths)]:
+            for at, control in enumerate(controls, first):
+                if control is not self._controls[at]:
+                    self._control(at, control)
+
+    def _put(self, at: int, packet: bytes, path: Path) -> None:
+        """Put one datagram into a message."""
+        name, pieces = self._name, self._pieces
         self._names[name * at : name * at + name] = path.peer
         pieces[at + at] = id(packet) + _OBJECT
         pieces[at + at + 1] = len(packet)
         if path.control is not self._controls[at]:
             self._control(at, path.control)
-        self._held.append(packet)
-        paths.append(path)
-        if at == MOST - 1:
-            self.flush()
 
     def _send_many(self, packets: Sequence[bytes], path: Path) -> None:
         """Many datagrams of one size (the last may be shorter) are one message, out of which the kernel cuts them."""
+        _examine(packets)
         size = len(packets[0])
         if size >= path.too_long or not uniform(packets):
             for packet in packets:
@@ -253,10 +265,8 @@ class Batched:
                 continue
             if self._run + len(part) > _RUNS:
                 self.flush()
+            self._put_singles()
             at, run = len(self._paths), self._run
-            for packet in part:
-                if packet.__class__ is not bytes:
-                    raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
             name, words = self._name, self._runs.words
             self._names[name * at : name * at + name] = path.peer
             place = run + run
@@ -276,7 +286,9 @@ class Batched:
 
     def put_ahead(self, packet: bytes, path: Path) -> None:
         """See `Plain.put_ahead`."""
-        self._put(packet, path)
+        _examine((packet,))
+        self._put(0, packet, path)
+        self._held, self._paths = [packet], [path]
 
     def take_back(self) -> None:
         """See `Plain.take_back`."""
@@ -289,6 +301,7 @@ class Batched:
         count = len(paths)
         if not count:
             return
+        self._put_singles()
         done = self._sendmmsg(self._descriptor(), self._leaving, count, 0)
         troubles = self._send_on(done, count) if done < count else ()
         self._paths = []
@@ -344,6 +357,13 @@ class Batched:
         self._sayings.octets[_SAYING * at : _SAYING * at + len(octets)] = octets
         self._headers[8 * at + _CONTROLLEN] = len(octets)
         self._controls[at] = control
+
+
+def _examine(packets: Sequence[bytes]) -> None:
+    """The kernel reads them where they lie, so they must be what they are taken for."""
+    for packet in packets:
+        if packet.__class__ is not bytes:
+            raise TypeError(f"a datagram must be bytes, not {type(packet).__name__}")
 
 
 @cache

@@ -54,8 +54,7 @@ class MemoryTests(calls.CallsCase):
             for datagrams in ([wrong], [wrong, b"x"], [b"xxxx", wrong], [b"xxxx"] * 70 + [wrong]):
                 self.assertRaises(TypeError, self.calls.send, datagrams, self.path())
         self.calls.flush()
-        self.assert_received([b"xxxx"] * 64 * 3)  # What was handed over before its turn came.
-        self.assert_sent([b"a", b"b"])
+        self.assert_sent([b"a", b"b"])  # and nothing of the others
 
     def test_held_until_sent(self) -> None:
         """Whoever sends need not keep what he sends; when it has left, nobody does."""
