@@ -182,7 +182,8 @@ def _value(kind: Kind[Any], key: str, raw: object) -> object:
     try:
         return kind.parse(kind.from_text(raw.text) if isinstance(raw, Words) else raw)
     except Invalid as problem:
-        raise ConfigError(f"{key}.{problem.key}", problem.value, problem.allowed) from None
+        joint = "" if problem.key.startswith("[") else "."  # the number of an entry, or the key of one
+        raise ConfigError(f"{key}{joint}{problem.key}", problem.value, problem.allowed) from None
     except ValueError as problem:
         why = str(problem) if isinstance(problem, Malformed) else ""
         allowed = f"must be {kind.allowed}"

@@ -57,9 +57,19 @@ class Generated:
     """Makes it."""
 
     def __init__(
-        self, library: Library, scripts: FirstScripts, base: Callable[[str], str], clock: IReactorTime
+        self,
+        library: Library,
+        scripts: FirstScripts,
+        base: Callable[[str], str],
+        clock: IReactorTime,
+        *,
+        ignore_case: bool = True,
     ) -> None:
-        """`base` tells what our URLs begin with for the machine with an address, as text; OSError if it cannot."""
+        """`base` tells what our URLs begin with for the machine with an address, as text; OSError if it cannot.
+
+        `ignore_case` is whether the names may be in upper case, too, but for the id of a container.
+        """
+        self._ignore_case = ignore_case
         self._library = library
         self._scripts = scripts
         self._base = base
@@ -68,7 +78,7 @@ class Generated:
 
     def knows(self, parts: Parts) -> bool:
         """Whether there may be something of that name."""
-        match parts:
+        match self._folded(parts):
             case (name,):
                 return name == AUTOEXEC
             case ("boot", name):
@@ -83,9 +93,16 @@ class Generated:
         :raises Absent: if there is no such container, or it has no such part, or is not offered.
         :raises OSError: if it cannot be had now, and perhaps can be later.
         """
+        parts = self._folded(parts)
         if len(parts) == 3:
             return await self._part(parts[1], parts[2])
         return await self._script(named_machine(parts[1]) if len(parts) == 2 else asker.hwaddr, asker)
+
+    def _folded(self, parts: Parts) -> Parts:
+        """In lower case, as the names are here, if it does not matter; the id of a container is whatever it is."""
+        if not self._ignore_case:
+            return parts
+        return tuple(part if len(parts) == 3 and at == 1 else part.lower() for at, part in enumerate(parts))
 
     async def _script(self, machine: HardwareAddress | None, asker: Asker) -> Payload:
         query = Query(machine, base=self._base(asker.address))

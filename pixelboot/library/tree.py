@@ -178,7 +178,9 @@ class Tree(Service):
             return self._shelf.lend(way.opened)
         if self._made is not None and self._made.knows(meant.parts):
             return None
-        raise Absent(way.reason)
+        absent = Absent(way.reason)
+        absent.looked_for = _spelled(candidates)
+        raise absent
 
     async def open(self, name: str, asker: Asker = NOBODY) -> Payload:
         """The file that a client means by `name`, which may be any text, or what is made for that name.
@@ -197,12 +199,16 @@ class Tree(Service):
                 listing = await self._tops.get(self._root, partial(self._in_thread, self._finder.top))
                 top = None if listing is None else listing.names
             candidates = self._names.candidates(meant.parts, asker, top)
-        way = await self._way(candidates)
-        if way.opened is not None:
-            return self._shelf.lend(way.opened)
-        if self._made is not None and self._made.knows(meant.parts):
-            return await self._made.open(meant.parts, asker)
-        raise Absent(way.reason)
+        try:
+            way = await self._way(candidates)
+            if way.opened is not None:
+                return self._shelf.lend(way.opened)
+            if self._made is not None and self._made.knows(meant.parts):
+                return await self._made.open(meant.parts, asker)
+            raise Absent(way.reason)
+        except (Absent, Forbidden) as problem:
+            problem.looked_for = _spelled(candidates)
+            raise
 
     async def holds(self, name: str) -> bool:
         """Whether `open` would find a file for anybody; that is looked up at most once in `HOLDS_TIME` seconds.
@@ -332,6 +338,10 @@ class Tree(Service):
         except (Absent, Forbidden):
             return False
         return True
+
+
+def _spelled(candidates: Sequence[Parts]) -> tuple[str, ...]:
+    return tuple(map("/".join, candidates))
 
 
 class _Found(NamedTuple):

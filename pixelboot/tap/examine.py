@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -25,6 +25,9 @@ LONGEST_SOCKET_PATH = 107
 USUAL_TFTP_ROOT = "/tftpboot"
 """Where TFTP servers have always had their files: what is there is meant to be served."""
 
+
+_IPV6_ADDRESSES = "/proc/net/if_inet6"
+"""In each line an address of this machine in hex digits first, its interface at last (proc(5))."""
 
 EVERYTHING = frozenset({"dhcp", "tftp", "http"})
 """The parts that ``twistd pixelboot`` is made of."""
@@ -51,6 +54,8 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
         folder.examine(tftp_root(site), site.tftp.write, _not_to_be_written(site))
         if not site.tftp.address.is_unspecified:
             _own(site)
+        if site.tftp.address6 and not IPv6Address(site.tftp.address6).is_unspecified:
+            _own6(site.tftp.address6)
     if "http" in parts_on:
         for root in site.http.root:
             if not os.path.isdir(root):
@@ -210,3 +215,22 @@ def _own(site: Site) -> None:
     if address not in own and not address.is_loopback:
         there = ", ".join(map(str, sorted(own)))
         raise ConfigError("tftp.address", str(address), f"must be an address of this machine: {there}")
+
+
+def _own6(address: str) -> None:
+    """The same of its IPv6 address, and of the interface behind a link-local one."""
+    own = _ipv6_addresses()
+    if not any(IPv6Address(address) == each for each in own):
+        there = ", ".join(map(str, own)) or "none"
+        raise ConfigError("tftp.address6", address, f"must be an address of this machine: {there}")
+
+
+def _ipv6_addresses() -> list[IPv6Address]:
+    """The IPv6 addresses of this machine; those that are link-local with their interface."""
+    try:
+        with open(_IPV6_ADDRESSES, encoding="ascii") as table:
+            rows = [line.split() for line in table]
+    except FileNotFoundError:  # The system knows no IPv6.
+        return []
+    found = [(IPv6Address(int(digits, 16)), name) for digits, *_, name in rows]
+    return sorted(IPv6Address(f"{each}%{name}") if each.is_link_local else each for each, name in found)

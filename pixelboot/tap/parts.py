@@ -44,7 +44,7 @@ from pixelboot.tap.dhcp import check_reachable, dhcp_service, name_servers
 from pixelboot.tap.examine import endpoint, examine, tftp_root, wanted, why
 from pixelboot.tap.loaders import LoaderCheck
 from pixelboot.tap.server import Server
-from pixelboot.tftp.service import TftpService
+from pixelboot.tftp.service import NotBound, TftpService
 from pixelboot.tftp.settings import TftpSettings
 from pixelboot.view import status
 from pixelboot.view.adoption import Adoption
@@ -148,9 +148,9 @@ class _Parts:
         service = TftpService(self._reactor, settings, self._tree, self._report, self._memory.holder, root)
         try:
             service.listen()
-        except OSError as problem:
-            where = f"cannot be bound at {settings.address}: {why(problem)}"
-            raise ConfigError("tftp.port", settings.port, where) from None
+        except NotBound as problem:
+            where = f"cannot be bound at {problem.address}: {why(problem)}"
+            raise ConfigError(f"tftp.{problem.key}", problem.value, where) from None
         self._undo.callback(service.stopService)
         service.setServiceParent(self._server)
         self._described.append(lambda: status.describe_tftp(service, root))
@@ -176,7 +176,8 @@ class _Parts:
         self._listen(service, "http.listen", site.http.listen)
         self._http_port, self._http_host = service.port, service.host
         if site.tftp.generated and service.port is not None:
-            self._tree.serve_also(Generated(library, root.scripts, self._url, self._reactor))
+            made = Generated(library, root.scripts, self._url, self._reactor, ignore_case=site.tftp.ignore_case)
+            self._tree.serve_also(made)
         store.setServiceParent(self._server)
         library.setServiceParent(self._server)
         service.setServiceParent(self._server)

@@ -38,6 +38,9 @@ _NUMBER = re.compile("0|[1-9][0-9]{0,18}")
 class Refusal(Exception):
     """A request that is answered with ERROR and nothing else."""
 
+    looked_for: tuple[str, ...] = ()
+    """What the name was found to mean, if it came to that."""
+
     def __init__(self, code: ErrorCode, message: str) -> None:
         """The error code and the text that the client is sent."""
         self.code, self.message = code, message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -44,8 +45,17 @@ class _Asked(_TftpOutcome):
     name: str
     """The file's name as the client wrote it; untrusted."""
 
+    looked_for: tuple[str, ...] = field(default=(), kw_only=True)
+    """The names that were looked for instead, if that was told: what rules, aliases and folders made of it."""
+
     def _what(self) -> str:
-        return f"{printable(self.name)} {self._end()}"
+        return f"{printable(self.name)}{self._as()} {self._end()}"
+
+    def _as(self) -> str:
+        said = "/".join(part for part in re.split(r"[/\\]", self.name) if part not in ("", "."))
+        if not self.looked_for or self.looked_for == (said,):
+            return ""
+        return f" (looked for as {', '.join(map(printable, self.looked_for))})"
 
     @abstractmethod
     def _end(self) -> str:
@@ -360,18 +370,19 @@ def concluded(
 
 
 def concluded_write(
-    name: str, terms: Terms, ending: WriteEnding, machine: HardwareAddress | None, peer: str
+    name: str, meant: str, terms: Terms, ending: WriteEnding, machine: HardwareAddress | None, peer: str
 ) -> Outcome:
-    """The outcome of a file that was to be left here, under this name and on these terms."""
+    """The outcome of a file that was to be left here by this name, by which another is `meant`, on these terms."""
+    looked_for = (meant,)
     if ending.result is WriteResult.REFUSED:
-        return Refused(machine, peer, name, ending.code, ending.reason)
+        return Refused(machine, peer, name, ending.code, ending.reason, looked_for=looked_for)
     if ending.result is WriteResult.BROKEN:
-        return NotStored(machine, peer, name, ending.octets, ending.reason)
+        return NotStored(machine, peer, name, ending.octets, ending.reason, looked_for=looked_for)
     account = (ending.octets, ending.seconds, terms.blksize, terms.windowsize, ending.retransmissions)
     match ending.result:
         case WriteResult.KEPT:
-            return Uploaded(machine, peer, name, *account)
+            return Uploaded(machine, peer, name, *account, looked_for=looked_for)
         case WriteResult.TIMED_OUT:
-            return UploadTimedOut(machine, peer, name, *account)
+            return UploadTimedOut(machine, peer, name, *account, looked_for=looked_for)
         case WriteResult.ABORTED:
-            return UploadAborted(machine, peer, name, *account, ending.code, ending.reason)
+            return UploadAborted(machine, peer, name, *account, ending.code, ending.reason, looked_for=looked_for)

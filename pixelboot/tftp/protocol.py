@@ -259,7 +259,11 @@ class TftpProtocol:
         limits = self._limits_of(min(cap.blksize, LARGEST_WRITTEN))
         wake = partial(self._exchanges.woken, exchange)
         request = replace(request, name=uploads.meant(request.name, Asker(*exchange.who)))
-        upload = await uploads.begin(request, shown(exchange.source), limits, wake)
+        try:
+            upload = await uploads.begin(request, shown(exchange.source), limits, wake)
+        except Refusal as problem:
+            problem.looked_for = (request.name,)
+            raise
         if exchange.over:
             upload.close()
             return
@@ -283,13 +287,13 @@ class TftpProtocol:
         match problem:
             case Absent():
                 code, words = ErrorCode.FILE_NOT_FOUND, "there is no such file"
-                outcome: Outcome = NotFound(*who)
+                outcome: Outcome = NotFound(*who, looked_for=problem.looked_for)
             case Forbidden():
                 code, words = ErrorCode.ACCESS_VIOLATION, "this file is not served"
-                outcome = Refused(*who, code, str(problem))
+                outcome = Refused(*who, code, str(problem), looked_for=problem.looked_for)
             case Refusal():
                 code, words = problem.code, problem.message
-                outcome = Refused(*who, code, words)
+                outcome = Refused(*who, code, words, looked_for=problem.looked_for)
             case OSError() if problem.errno in _SHORT:
                 self._exchanges.end(exchange, Busy(*who, f"the file cannot be opened now: {problem.strerror}"))
                 return

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address, IPv6Address
-from socket import socket
-from typing import Any
+from socket import if_indextoname, socket
+from typing import Any, NamedTuple
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
@@ -25,9 +27,38 @@ from pixelboot.udp.port import open_socket
 EVERY_IPV6 = "::"
 """Every IPv6 address of this machine; there may be none."""
 
+_OF_THE_PORT = frozenset({errno.EADDRINUSE, errno.EACCES})
+"""What the system says where the address is one of ours, and the port is not to be had."""
+
 _NO_IPV6 = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 _log = Logger(namespace="pixelboot.tftp")
+
+
+class NotBound(OSError):
+    """A port that cannot be had."""
+
+    def __init__(self, problem: OSError, key: str, value: object, address: str) -> None:
+        """`problem` is the system's, `key` the setting in ``[tftp]`` that asks for this, with its `value`."""
+        super().__init__(problem.errno, problem.strerror or str(problem))
+        self.key, self.value, self.address = key, value, address
+
+
+class Listening(NamedTuple):
+    """One address that is listened at."""
+
+    address: str
+    """``0.0.0.0`` and ``::`` are all."""
+
+    port: int
+    """The UDP port that requests come to."""
+
+    data_port: int
+    """The one that files are sent from; the same, if all is done at one."""
+
+    def __str__(self) -> str:
+        sent = f", files from udp {self.data_port}" if self.data_port != self.port else ", files from the same"
+        return f"{self.address} udp {self.port}{sent}"
 
 
 class TftpService(Service):
@@ -54,6 +85,7 @@ class TftpService(Service):
         self._files = files
         self._report = report
         self._machine_at = machine_at
+        self._root = root
         self._opened: list[tuple[socket, socket | None]] = []
         self._ports: list[BatchPort] = []
         self._protocol: TftpProtocol | None = None
@@ -71,6 +103,24 @@ class TftpService(Service):
         return number
 
     @property
+    def listening(self) -> list[Listening]:
+        """Where, after `listen`."""
+        found = []
+        for requests, data in self._opened:
+            address, port = _name(requests)
+            found.append(Listening(address, port, port if data is None else _name(data)[1]))
+        return found
+
+    @property
+    def writable(self) -> list[str]:
+        """The folders that clients may leave files in, a text for each."""
+        return [
+            f"names {f'in {each.folder}' if each.folder else 'without a folder'}, kept in "
+            f"{each.path or os.path.join(self._root, each.folder)}"
+            for each in self._settings.write
+        ]
+
+    @property
     def transfers(self) -> int:
         """How many transfers run."""
         return 0 if self._protocol is None else self._protocol.transfers()
@@ -78,7 +128,7 @@ class TftpService(Service):
     def listen(self) -> None:
         """Take all ports; nothing is answered before the service is started.
 
-        :raises OSError: if that cannot be; then none is taken.
+        :raises NotBound: if that cannot be; then none is taken.
         """
         settings = self._settings
         try:
@@ -95,15 +145,22 @@ class TftpService(Service):
             raise
 
     def _open(self, address: IPv4Address | IPv6Address, port: int) -> None:
-        requests = open_socket(None, port, address)
-        if self._settings.single_port:
+        settings = self._settings
+        try:
+            requests = open_socket(None, port, address)
+        except OSError as problem:
+            if problem.errno in _OF_THE_PORT:
+                raise NotBound(problem, "port", port, str(address)) from None
+            key, value = ("address", address) if isinstance(address, IPv4Address) else ("address6", settings.address6)
+            raise NotBound(problem, key, str(value), f"udp port {port}") from None
+        if settings.single_port:
             self._opened.append((requests, None))
             return
         try:
-            self._opened.append((requests, _first_free(port_range(self._settings.data_ports), address)))
-        except OSError:
+            self._opened.append((requests, _first_free(port_range(settings.data_ports), address)))
+        except OSError as problem:
             requests.close()
-            raise
+            raise NotBound(problem, "data_ports", settings.data_ports, str(address)) from None
 
     def startService(self) -> None:
         """Answer; takes the ports if that was not done yet."""
@@ -126,7 +183,11 @@ class TftpService(Service):
                 entrance = Entrance(exit_, pinned)
                 exit_.start(partial(protocol.received, entrance=entrance), protocol.foresight)
                 entry.start(partial(_together, exit_, partial(protocol.requested, entrance=entrance)))
-            _log.info("answering on {port}", port=entry)
+
+        for each in self.listening:
+            _log.info("answering on {where}", where=each)
+        for folder in self.writable:
+            _log.info("files may be written: {folder}", folder=folder)
 
     def _port(self, opened: socket, protocol: TftpProtocol, *, asked: bool, sends: bool) -> BatchPort:
         """A port that is asked, or sends files, or both."""
@@ -154,6 +215,15 @@ class TftpService(Service):
                 if one is not None:
                     one.close()
         self._opened = []
+
+
+def _name(opened: socket) -> tuple[str, int]:
+    """The address and port of a socket; behind a link-local address its interface."""
+    address, port, *rest = opened.getsockname()
+    if rest and rest[1] and "%" not in address:
+        with suppress(OSError):  # It is gone.
+            address = f"{address}%{if_indextoname(rest[1])}"
+    return address, port
 
 
 def _first_free(ports: Sequence[int], address: IPv4Address | IPv6Address) -> socket:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_interface, ip_network
 
 from pixelboot.config import (
     Entry,
@@ -21,7 +21,7 @@ from pixelboot.config import (
     text,
     whole,
 )
-from pixelboot.library.names.meant import aliases, check_rule
+from pixelboot.library.names.meant import aliases, rules
 from pixelboot.library.settings import size_in_octets, spelled, worded
 from pixelboot.malformed import Malformed
 
@@ -82,8 +82,17 @@ class WriteSettings:
 
 
 def _ipv6(value: str) -> None:
-    if value:
-        IPv6Address(value)
+    if not value:
+        return
+    found = IPv6Address(value)
+    if found.ipv4_mapped is not None:
+        raise Malformed("an IPv4 address is given as tftp.address")
+    if found.is_multicast:
+        raise Malformed("a multicast address is nobody's own")
+    if found.is_link_local and not found.scope_id:
+        raise Malformed(f"a link-local address needs its interface behind it, as {found}%eth0")
+    if found.scope_id and not found.is_link_local:
+        raise Malformed("an interface stands behind link-local addresses alone")
 
 
 def _ports(value: str) -> None:
@@ -109,7 +118,9 @@ def _network() -> Kind[IPv4Network | IPv6Network]:
     def parse(value: object) -> IPv4Network | IPv6Network:
         if not isinstance(value, str) or "%" in value:
             raise ValueError
-        found = ip_network(value)
+        found = ip_network(value, strict=False)
+        if str(ip_interface(value).ip) != str(found.network_address):
+            raise Malformed(f"there are bits beyond the prefix: the network is {found}")
         if isinstance(found, IPv6Network) and found.network_address.ipv4_mapped is not None:
             raise Malformed("clients of an IPv4 network are known by their IPv4 addresses")
         return found
@@ -158,16 +169,18 @@ class TftpSettings:
         "number (1a2b3c4d/start4.elf) is looked for without that where it is not there.",
     )
     remap: tuple[str, ...] = setting(
-        listing(text("a line as in the map file of tftpd-hpa", check_rule)),
+        rules(),
         (),
         help="Rules that rewrite the names that are asked for, before anything else; each is a line of tftpd-hpa's "
-        "map file, like ``r ^/?ipxe/(.*) \\1``. Comments and empty lines may be there.",
+        "map file, like ``r ^/?ipxe/(.*) \\1``. Comments and empty lines may be there. They hold for the names of "
+        "``generated``, too.",
     )
     generated: bool = setting(
         switch(),
         True,
         help="Whether there are names that are no files: autoexec.ipxe and boot/MAC.ipxe, by which iPXE goes on to "
-        "what the machine boots, and the parts of containers. A file of such a name comes first.",
+        "what the machine boots, and the parts of containers. A file of such a name comes first. With ``ignore_case`` "
+        "they may be in upper case, too, but for the id of a container.",
     )
     address: IPv4Address = setting(
         address(), IPv4Address(0), help="The address to listen on; 0.0.0.0 is every address of this machine."
@@ -188,8 +201,9 @@ class TftpSettings:
     data_ports: str = setting(
         text('a UDP port, a range like "50000-50010", or "" for any', _ports),
         "",
-        help="The ports that files are sent from: the first that is free. A firewall that is told of them lets them "
-        "pass. One serves any number of clients; an IPv4 and an IPv6 address share it.",
+        help="The ports that files are sent from: the first that is free, and another one than ``port``. A firewall "
+        "that is told of them lets them pass. One serves any number of clients. IPv4 and IPv6 have one each: the same "
+        'number where it is free for both; with "" the system chooses two.',
     )
     spin: int = setting(
         whole(0, 1000),
@@ -264,6 +278,12 @@ class TftpSettings:
     )
 
     def __post_init__(self) -> None:
+        if self.data_ports and self.single_port:
+            allowed = f'must be "" with tftp.single_port: then files are sent from tftp.port, which is {self.port}'
+            raise Invalid("data_ports", self.data_ports, allowed)
+        if self.data_ports and list(port_range(self.data_ports)) == [self.port]:
+            allowed = "must hold another port than tftp.port; from that one files are sent with tftp.single_port"
+            raise Invalid("data_ports", self.data_ports, allowed)
         folders = [each.folder for each in self.write]
         for number, folder in enumerate(folders):
             if folder in folders[:number]:

@@ -77,7 +77,8 @@ def open_socket(interface: Interface | None, port: int, address: IPv4Address | I
         if family == socket.AF_INET6:
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            opened.bind((str(address), port))
+            scope = address.scope_id if isinstance(address, IPv6Address) else None  # The interface of a link-local one.
+            opened.bind((str(address), port, 0, socket.if_nametoindex(scope) if scope else 0))
             return opened
         # A router on the way may cut a datagram that is too long for the next link; it tells us too late or never.
         opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_DONT)

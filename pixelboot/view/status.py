@@ -65,10 +65,19 @@ async def describe_dhcp(service: DhcpService, mode: str, turn: Turn) -> Status:
 
 
 async def describe_tftp(service: TftpService, root: str) -> Status:
-    """The TFTP service in a line."""
+    """The TFTP service: a line for each address that it listens at, and for each folder that may be written to."""
     serves = f"{root} and the packaged loaders" if root else "the packaged loaders"
-    about = f"{service.transfers} transfers, serves {serves}"
-    return {"services": [{"name": service.name, "listening": f"udp {service.port}", "about": about}]}
+    running = service.transfers
+    about = f"{running} {'transfer' if running == 1 else 'transfers'}, serves {serves}"
+    lines = []
+    for address, port, data_port in service.listening:
+        sends = f"files from udp {data_port}" if data_port != port else "files from the same port"
+        lines.append(
+            {"name": service.name, "listening": f"{address} udp {port}", "about": f"{sends}{about and ', '}{about}"}
+        )
+        about = ""  # They are the same transfers for all addresses.
+    lines += [{"name": f"{service.name} write", "listening": "", "about": folder} for folder in service.writable]
+    return {"services": lines}
 
 
 async def describe_http(

@@ -203,7 +203,8 @@ class PartTests(ServerCase):
         parts = (("d", ["dhcp", "dhcp server"], dhcp), ("t", ["tftp"], tftp), ("h", ["http"], http))
         for folder, names, process in parts:
             state = self.folder / folder
-            self.assertEqual([each["name"] for each in self.status(state)["services"]], names)
+            found = [each["name"] for each in self.status(state)["services"]]
+            self.assertEqual(list(dict.fromkeys(found)), names)  # TFTP has a line for IPv6, too, where there is any.
             self.assertEqual(command("stop", "--state", state)[0], 0)
             self.assertEqual(process.wait(0), 0)
             self.quiet(process)

@@ -45,11 +45,13 @@ class GeneratedCase(SynchronousTestCase):
         self.outcomes: list[Outcome] = []
         self.make({})
 
-    def make(self, chosen: dict[str, HostBoot]) -> None:
+    def make(self, chosen: dict[str, HostBoot], *, ignore_case: bool = True) -> None:
         """Where that was chosen for machines."""
         store: HostStore = Store(chosen)  # type: ignore[assignment] # only what it tells is asked for
         scripts = FirstScripts(self.shelf, self.choices, store, self.outcomes.append)
-        self.generated = Generated(self.shelf, scripts, lambda address: f"http://to-{address}:8080/", Clock())
+        self.generated = Generated(
+            self.shelf, scripts, lambda address: f"http://to-{address}:8080/", Clock(), ignore_case=ignore_case
+        )
 
     async def choices(self) -> Choices:
         return Choices()
@@ -80,6 +82,22 @@ class NameTests(GeneratedCase):
             "x",
         ):
             self.assertFalse(self.generated.knows(tuple(name.split("/"))), name)
+
+    def test_case(self) -> None:
+        """It does not matter, unless the site says so; but the id of a container is what it is."""
+        for parts, known in (
+            (("Autoexec.IPXE",), True),
+            (("Boot", "52-54-00-12-34-5A.ipxe"), True),
+            (("CONTAINERS", "demo", "Kernel"), True),
+        ):
+            self.assertEqual(self.generated.knows(parts), known, parts)
+        payload = self.successResultOf(self.ask("Containers/demo/KERNEL"))
+        self.assertEqual(payload.read(0, payload.size), KERNEL)
+        payload.close()
+        self.failureResultOf(self.ask("containers/DEMO/kernel"), Absent)
+        self.make({}, ignore_case=False)
+        for parts in (("Autoexec.ipxe",), ("Boot", "52-54-00-12-34-5a.ipxe"), ("containers", "demo", "Kernel")):
+            self.assertFalse(self.generated.knows(parts), parts)
 
     def test_cards(self) -> None:
         for name in (

@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot.library import tree as module
 from pixelboot.library.file import FilePayload
+from pixelboot.library.names.meant import Names
 from pixelboot.library.sharing import digests, once
 from pixelboot.library.tree import Absent, Forbidden, Tree, media_type
 from pixelboot.payload import Payload
@@ -199,6 +200,23 @@ class OpenTests(TreeCase):
         self.patch(module, "FilePayload", fail)
         await self.assertFailure(Deferred.fromCoroutine(self.tree.open("y")), OSError)
         self.assertEqual(len(os.listdir("/proc/self/fd")), before)
+
+    async def test_what_was_looked_for(self) -> None:
+        """Who misses a file is told its names: what rules and folders of machines make of his."""
+        self.tree = Tree(str(self.root), reactor, names=Names(rules=["r ^old/ 1a2b3c4d/"], machine_folders=["serial"]))
+        (self.root / "1a2b3c4d" / "d").mkdir(parents=True)
+        for name, kind, looked_for in (
+            ("old/y", Absent, ("1a2b3c4d/y", "y")),
+            ("old/y", Absent, ("1a2b3c4d/y", "y")),  # remembered
+            ("/none", Absent, ("none",)),
+            ("old/d", Forbidden, ("1a2b3c4d/d", "d")),
+        ):
+            with self.assertRaises(kind) as caught:
+                await self.tree.open(name)
+            self.assertEqual(caught.exception.looked_for, looked_for, name)
+        with self.assertRaises(Absent) as at_hand:
+            self.tree.at_hand("/none")
+        self.assertEqual(at_hand.exception.looked_for, ("none",))
 
     async def test_how_to_get_it(self) -> None:
         """Who misses a loader is told where it comes from."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
@@ -194,13 +195,28 @@ class TftpTests(SynchronousTestCase):
 
     def test_wrong_ones(self) -> None:
         """A folder and an address that are not here are refused with their keys."""
+        table = self.mktemp()
+        Path(table).write_text(
+            "fe800000000000000000000000000001 02 40 20 80 eth0\n00000000000000000000000000000001 01 80 10 80 lo\n"
+        )
+        self.patch(examine, "_IPV6_ADDRESSES", table)
         for tftp, told in (
             ({"root": "/nonexistent"}, 'tftp.root = "/nonexistent": must be a folder that exists'),
             ({"address": "198.51.100.9"}, 'tftp.address = "198.51.100.9": must be an address of this machine: '),
+            (
+                {"address6": "2001:db8::9"},
+                'tftp.address6 = "2001:db8::9": must be an address of this machine: ::1, fe80',
+            ),
+            ({"address6": "fe80::2%none0"}, 'tftp.address6 = "fe80::2%none0": must be an address of this machine: '),
         ):
             error = self.assertRaises(ConfigError, examine.examine, self.site(**tftp), EVERYTHING, None)
             self.assertTrue(str(error).startswith(told), str(error))
         examine.examine(self.site(address="127.0.0.9"), EVERYTHING, None)
+        for address in ("::1", "fe80::1%eth0", "::", ""):
+            examine.examine(self.site(address6=address), EVERYTHING, None)
+        self.patch(examine, "_IPV6_ADDRESSES", "/nonexistent")
+        error = self.assertRaises(ConfigError, examine.examine, self.site(address6="::1"), EVERYTHING, None)
+        self.assertTrue(str(error).endswith("of this machine: none"), str(error))
 
     def test_where_clients_write(self) -> None:
         """In folders that are there, and apart from everything that is served or kept."""

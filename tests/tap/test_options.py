@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
@@ -102,17 +103,21 @@ class OptionsTests(SynchronousTestCase):
     def test_every_setting_is_an_option(self) -> None:
         """What is typed reaches its setting, under the name that the plugin has for it."""
         parts = ((Options(), ""), (DhcpOptions(), "dhcp-"), (TftpOptions(), "tftp-"), (HttpOptions(), "http-"))
-        for options, part in parts:
+        # Two contradict each other.
+        for (options, part), left_out in zip(
+            parts, itertools.cycle(("tftp.data_ports", "tftp.single_port")), strict=False
+        ):
             words = ["--config", self.file(SUBNET)]
-            for setting in declared(Site):
+            settings = [setting for setting in declared(Site) if setting.key != left_out]
+            for setting in settings:
                 option = setting.option.removeprefix(part)
                 if setting.kind.flag:
                     words.append(f"--{option}" if VALUES[setting.key] else f"--no-{option}")
                 else:
                     words += [f"--{option}", typed(setting)]
             options.parseOptions(words)
-            got = {setting.key: tomllib.loads(dump(options.site)) for setting in declared(Site)}
-            for setting in declared(Site):
+            got = {setting.key: tomllib.loads(dump(options.site)) for setting in settings}
+            for setting in settings:
                 value = got[setting.key]
                 for name in setting.path:
                     value = value[name]

@@ -237,6 +237,17 @@ class RefusedTests(BuildCase):
         self.assertEqual(files(), before)
         self.assertFalse(os.path.exists(self.read().control))
 
+    async def test_the_setting_of_a_port(self) -> None:
+        """A port for TFTP that is taken is told with the setting that it stands in."""
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as other:
+            other.bind(("::1", 0))
+            number = other.getsockname()[1]
+            tftp = {"tftp.enabled": "true", "tftp.port": str(free_udp_port()), "tftp.address6": "::1"}
+            for key, value in (("port", f"{number}"), ("data_ports", f'"{number}"')):
+                message = f"tftp.{key} = {value}: cannot be bound at ::1: Address already in use"
+                await self.refused(message, {**tftp, f"tftp.{key}": str(number)}, frozenset({"tftp"}))
+        self.nothing_is_left()
+
     async def test_machines_must_reach_what_they_are_sent_to(self) -> None:
         """HTTP or TFTP at an address that machines are not told is of no use to anybody there."""
         await self.refused(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome
+from pixelboot.tftp import outcomes
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.outcomes import (
     Busy,
@@ -22,6 +24,7 @@ from pixelboot.tftp.outcomes import (
     concluded,
 )
 from pixelboot.tftp.read.transfer import Ending, Result
+from tests.test_house import ROOT
 
 MAC = HardwareAddress.parse("02:aa:00:00:00:01")
 PEER = "10.77.0.100"
@@ -29,6 +32,9 @@ WHO = "02:aa:00:00:00:01 10.77.0.100"
 
 OTHERS: tuple[tuple[Outcome, str, str, str], ...] = (
     (NotFound(MAC, PEER, "pxelinux.cfg/0A4D"), "tftp.NotFound", "info", f"{WHO} pxelinux.cfg/0A4D is not there"),
+    (NotFound(MAC, PEER, "/\\a//b", looked_for=("a/b",)), "tftp.NotFound", "info", f"{WHO} /\\a//b is not there"),
+    (NotFound(MAC, PEER, "1a2b3c4d/b", looked_for=("1a2b3c4d/b", "b\n")), "tftp.NotFound", "info",
+     f"{WHO} 1a2b3c4d/b (looked for as 1a2b3c4d/b, b\\n) is not there"),
     (Refused(None, PEER, "../etc/passwd", 2, "it is\noutside"), "tftp.Refused", "warn",
      f"{PEER} ../etc/passwd refused with error 2: it is\\noutside"),
     (Busy(MAC, PEER, "a", "4 transfers run already"), "tftp.Busy", "warn",
@@ -112,3 +118,11 @@ class Outcomes(SynchronousTestCase):
         """What anybody can cause without end does not fill the log."""
         for kind in (Refused, Busy, Throttled, GaveWay, Dropped, Ignored, NotSent):
             self.assertGreater(kind.rest, 0, kind)
+
+    def test_the_manual_has_the_counters(self) -> None:
+        """Each of them, once."""
+        page = (ROOT / "docs" / "reference" / "tftp.rst").read_text(encoding="utf-8")
+        told = re.findall(r"^   ``(tftp\.\w+)`` \|", page, re.MULTILINE)
+        kinds = [kind for kind in vars(outcomes).values() if isinstance(kind, type) and issubclass(kind, Outcome)]
+        counted = {kind.counter() for kind in kinds if kind is not Outcome and not kind.__name__.startswith("_")}
+        self.assertEqual(sorted(told), sorted(counted))

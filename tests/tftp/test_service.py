@@ -65,6 +65,37 @@ class StartStopTests(ServiceCase):
                 assert isinstance(error, OSError)
                 self.assertEqual((error.errno, descriptors()), (errno.EADDRINUSE, before))
 
+    def test_whose_setting_it_is(self) -> None:
+        """A port that is not to be had is told with the setting that asks for it, and with its address."""
+        with open_socket(None, 0, IPv6Address("::1")) as taken, open_socket(None, 0, IPv4Address(HERE)) as taken4:
+            number, number4 = taken.getsockname()[1], taken4.getsockname()[1]
+            for settings, told in (
+                ({"port": number4}, ("port", number4, "0.0.0.0")),
+                ({"address": IPv4Address("198.51.100.9")}, ("address", "198.51.100.9", "udp port 0")),
+                ({"port": number, "address6": "::1"}, ("port", number, "::1")),
+                ({"address6": "2001:db8::254"}, ("address6", "2001:db8::254", "udp port ")),
+                ({"address6": "fe80::1%none0"}, ("address6", "fe80::1%none0", "udp port ")),
+                ({"data_ports": str(number4)}, ("data_ports", str(number4), "0.0.0.0")),
+                ({"data_ports": str(number), "address6": "::1"}, ("data_ports", str(number), "::1")),
+            ):
+                self.service = self.make(self.settings(**settings))
+                error = self.assertRaises(service.NotBound, self.service.listen)
+                assert isinstance(error, service.NotBound)
+                self.assertEqual((error.key, error.value), told[:2], settings)
+                self.assertTrue(error.address.startswith(told[2]), error.address)
+
+    def test_where_it_is(self) -> None:
+        """Every address, with the port that files are sent from."""
+        self.assertEqual(self.service.listening, [])
+        for settings in ({}, {"single_port": True}):
+            made = self.service = self.make(self.settings(address6="::1", **settings))
+            made.listen()
+            ipv4, ipv6 = made.listening
+            self.assertEqual((ipv4.address, ipv6.address, ipv6.port), ("0.0.0.0", "::1", made.port))
+            self.assertEqual(ipv4.data_port == ipv4.port, bool(settings))
+            self.assertRegex(str(ipv6), "^::1 udp [0-9]+, files from " + ("the same$" if settings else "udp [0-9]+$"))
+            made.stopService()
+
     def test_ipv6_taken(self) -> None:
         """An address of the one family that is not to be had leaves nothing of the other."""
         with open_socket(None, 0, IPv6Address("::1")) as taken:

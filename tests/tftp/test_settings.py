@@ -29,6 +29,15 @@ REFUSED: tuple[tuple[str, str, str], ...] = (
     ("port = 0", "tftp.port", "from 1 to 65535"),
     ('address6 = "10.77.0.1"', "tftp.address6", "an IPv6 address"),
     ('address6 = "fe80::1::"', "tftp.address6", "an IPv6 address"),
+    ('address6 = "fe80::1"', "tftp.address6", "a link-local address needs its interface behind it, as fe80::1%eth0"),
+    ('address6 = "2001:db8::1%eth0"', "tftp.address6", "an interface stands behind link-local addresses alone"),
+    ('address6 = "ff02::1"', "tftp.address6", "a multicast address"),
+    ('address6 = "::ffff:10.0.0.1"', "tftp.address6", "an IPv4 address is given as tftp.address"),
+    ('single_port = true\ndata_ports = "70"', "tftp.data_ports", 'must be "" with tftp.single_port'),
+    ('data_ports = "69"', "tftp.data_ports", "must hold another port than tftp.port"),
+    ('port = 7000\ndata_ports = "7000-7000"', "tftp.data_ports", "must hold another port than tftp.port"),
+    ('remap = ["r a b", "r a \\\\9"]', "tftp.remap[2]", "\\9 stands for nothing"),
+    ("remap = [1]", "tftp.remap", "a list, each a line as in the map file"),
     ("single_port = 1", "tftp.single_port", "true or false"),
     *(
         (f'data_ports = "{ports}"', "tftp.data_ports", "a UDP port, a range like")
@@ -58,7 +67,7 @@ REFUSED: tuple[tuple[str, str, str], ...] = (
     ("requests_per_client = 0", "tftp.requests_per_client", "from 1 to 100000"),
     ('network = ["10.0.0.0/8"]', "tftp.network", "an array of tables"),
     ('[[network]]\nnetwork = "10.0.0.0/8"', "tftp.network[1].blksize", "it must be given"),
-    ('[[network]]\nnetwork = "10.0.0.1/8"\nblksize = 600', "tftp.network[1].network", "a network like 10.9.0.0/16"),
+    ('[[network]]\nnetwork = "10.0.0.1/8"\nblksize = 600', "tftp.network[1].network", "the network is 10.0.0.0/8"),
     ("[[network]]\nnetwork = 167772160\nblksize = 600", "tftp.network[1].network", "a network like 10.9.0.0/16"),
     ('[[network]]\nnetwork = "fe80::%1/64"\nblksize = 600', "tftp.network[1].network", "or 2001:db8::/48"),
     (
@@ -118,7 +127,8 @@ class Settings(SynchronousTestCase):
         self.assertEqual((settings.address6, settings.single_port, settings.spin), ("::", False, 60))
         for ports, expected in (("", [0]), ("7", [7]), ("50000-50002", [50000, 50001, 50002]), ("65535", [65535])):
             self.assertEqual(list(port_range(read(f'data_ports = "{ports}"').data_ports)), expected)
-        for address in ("", "::", "::1", "fd77::1"):
+        self.assertEqual(read('data_ports = "69-70"').data_ports, "69-70")
+        for address in ("", "::", "::1", "fd77::1", "fe80::1%eth0"):
             self.assertEqual(read(f'address6 = "{address}"').address6, address)
 
     def test_on_the_command_line(self) -> None:

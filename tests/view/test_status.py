@@ -292,16 +292,25 @@ class TftpTests(TestCase):
     """`describe_tftp`."""
 
     async def test_transfers(self) -> None:
-        """What is served; the port is the one that is listened on."""
-        settings = read({"tftp": {"port": free_udp_port(), "address": "127.0.0.1"}}).tftp
-        service = TftpService(reactor, settings, Nothing(), self.fail, lambda address: None)
+        """What is served, where, from which ports it is sent, and where files may be left."""
+        tftp = {"port": free_udp_port(), "address": "127.0.0.1", "address6": "::1"}
+        tftp["write"] = [{"folder": "dumps"}, {"path": "/srv/crash"}]
+        settings = read({"tftp": tftp}).tftp
+        service = TftpService(reactor, settings, Nothing(), self.fail, lambda address: None, "/r")
         service.listen()
         service.startService()
         self.addCleanup(service.stopService)
         for root, serves in (("/r", "/r and the packaged loaders"), ("", "the packaged loaders")):
-            (line,) = (await describe_tftp(service, root))["services"]
-            about = f"0 transfers, serves {serves}"
-            self.assertEqual(line, {"name": "tftp", "listening": f"udp {settings.port}", "about": about})
+            ipv4, ipv6 = service.listening
+            lines = (await describe_tftp(service, root))["services"]
+            self.assertEqual([line["listening"] for line in lines[:2]],
+                             [f"127.0.0.1 udp {settings.port}", f"::1 udp {settings.port}"])  # fmt: skip
+            self.assertEqual(lines[0]["about"], f"files from udp {ipv4.data_port}, 0 transfers, serves {serves}")
+            self.assertEqual(lines[1]["about"], f"files from udp {ipv6.data_port}")
+            self.assertEqual(
+                [line["about"] for line in lines[2:]],
+                ["names in dumps, kept in /r/dumps", "names without a folder, kept in /srv/crash"],
+            )
 
 
 class HttpTests(TestCase):

@@ -19,9 +19,15 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 class Absent(Exception):
     """There is no such file; the text says so to a person, and how to get it where that is known."""
 
+    looked_for: tuple[str, ...] = ()
+    """The names that were looked for, in this order: what rules, aliases and machines' folders make of one."""
+
 
 class Forbidden(Exception):
     """There may be something of that name, but it is not served; the text says why."""
+
+    looked_for: tuple[str, ...] = ()
+    """As of `Absent`."""
 
 
 def components(name: str) -> tuple[str, ...]:

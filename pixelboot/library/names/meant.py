@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from pixelboot.config import Entry, Invalid, Kind, mapping
+from pixelboot.config import Entry, Invalid, Kind, listing, mapping, text
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.names import remap
 from pixelboot.library.names.asker import Asker
@@ -135,6 +135,17 @@ def aliases() -> Kind[tuple[Entry[str], ...]]:
     return Kind(kind.allowed, parse, kind.from_text, kind.show)
 
 
-def check_rule(line: str) -> None:
-    """For the setting: `Malformed` for what is no rule, with the rule and the reason."""
-    remap.parse(line)
+def rules() -> Kind[tuple[str, ...]]:
+    """A list of lines as in the map file of tftpd-hpa; a wrong one is told by its number, without the others."""
+    kind = listing(text("a line as in the map file of tftpd-hpa"))
+
+    def parse(value: object) -> tuple[str, ...]:
+        lines = kind.parse(value)
+        for number, line in enumerate(lines, 1):
+            try:
+                remap.parse(line)
+            except Malformed as problem:
+                raise Invalid(f"[{number}]", line, str(problem)) from None
+        return lines
+
+    return Kind(kind.allowed, parse, kind.from_text, kind.show)

@@ -64,12 +64,8 @@ class Rule:
 def parse(line: str) -> Rule | None:
     """The rule of one line; None of a line without one.
 
-    :raises Malformed: with the line and what is wrong about it.
+    :raises Malformed: with what is wrong about it.
     """
-
-    def wrong(reason: str) -> Malformed:
-        return Malformed(f"the rule {line[:100]!r}: {reason}")
-
     words: list[str] = []
     rest = line.lstrip()
     while rest and rest[0] != "#":
@@ -82,26 +78,34 @@ def parse(line: str) -> Rule | None:
     operators, *others = words
     for operator in operators:
         if operator == "E":
-            raise wrong("the operator E is not known here: whether there is a file is asked after all rules")
+            raise Malformed("the operator E is not known here: whether there is a file is asked after all rules")
         if operator not in OPERATORS:
-            raise wrong(f"there is no operator {operator!r}, only {' '.join(OPERATORS)}")
+            raise Malformed(f"there is no operator {operator!r}, only {' '.join(OPERATORS)}")
     if "r" in operators and "~" in operators:
-        raise wrong("what does not match cannot be replaced: r and ~ exclude each other")
+        raise Malformed("what does not match cannot be replaced: r and ~ exclude each other")
+    for one, other, what in (("4", "6", "comes over IPv4 and IPv6"), ("G", "P", "both reads and writes")):
+        if one in operators and other in operators:
+            raise Malformed(f"it never applies, for no request {what}: {one} and {other} exclude each other")
     if "g" in operators and "r" not in operators:
-        raise wrong("g repeats a replacement: it goes with r")
+        raise Malformed("g repeats a replacement: it goes with r")
     if not others:
-        raise wrong("there is no regular expression")
+        raise Malformed("there is no regular expression")
     if len(others) > 2:
-        raise wrong(f"there is something behind it: {others[2][:40]!r}")
+        raise Malformed(f"there is something behind it: {others[2][:40]!r}")
     flags = re.ASCII | re.DOTALL | (re.IGNORECASE if "i" in operators else 0)
     try:
         expression = re.compile(_in_python(others[0]), flags)
         is_nested = _is_nested(re_parser.parse(_in_python(others[0]), flags), False)
     except (re.error, OverflowError, RecursionError) as problem:
-        raise wrong(f"its regular expression cannot be read: {problem}") from None
+        raise Malformed(f"its regular expression cannot be read: {problem}") from None
     if is_nested:
-        raise wrong("a repetition within a repetition may take minutes for one name; say it with one, as [a-z.]*")
-    return Rule(operators, expression, others[1] if len(others) > 1 else "")
+        raise Malformed("a repetition within a repetition may take minutes for one name; say it with one, as [a-z.]*")
+    replacement = others[1] if len(others) > 1 else ""
+    for escaped, _ in _ESCAPE.findall(replacement):
+        if escaped.isdecimal() and escaped.isascii() and int(escaped) > expression.groups:
+            has = f"{expression.groups or 'no'} {'group' if expression.groups == 1 else 'groups'} in parentheses"
+            raise Malformed(f"\\{escaped} stands for nothing: its regular expression has {has}")
+    return Rule(operators, expression, replacement)
 
 
 def _is_nested(parsed: Iterable[tuple[object, Any]], inside: bool) -> bool:
@@ -181,7 +185,7 @@ def _replaced(replacement: str, found: re.Match[str] | None, address: str) -> st
             spell = _SPELLINGS[escaped]
         elif escaped.isdecimal() and escaped.isascii():
             number = int(escaped)
-            made += spell((found[number] or "") if found is not None and number <= found.re.groups else "")
+            made += spell((found[number] or "") if found is not None else "")
         elif escaped == "i":
             made += address
         elif escaped == "x":

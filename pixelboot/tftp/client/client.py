@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from pixelboot.outcome import printable
 from pixelboot.tftp.client.conversation import PATIENCE, Conversation, Datagram
@@ -31,6 +33,9 @@ BUFFER = 4 << 20
 SMALLEST_ROOM = 2048
 """Octets that are read of a datagram at the least: all of any OACK or ERROR."""
 
+_ROOM_OF_ERROR = 512
+"""Octets for what the system says of a datagram that came back."""
+
 MOST_IN_A_TURN = 64
 """Datagrams read before other descriptors get their turn."""
 
@@ -38,6 +43,8 @@ MOST_IN_A_TURN = 64
 _IP_MTU_DISCOVER = 10
 _IPV6_MTU_DISCOVER = 23
 _PMTUDISC_DONT = 0
+_IP_RECVERR = 11
+_IPV6_RECVERR = 25
 
 _LOST = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM})
 """A send that fails so is a datagram that the network lost: there is no room at this moment."""
@@ -55,6 +62,10 @@ class TransferFailed(Exception):
 
 class Refused(TransferFailed):
     """The server sent an ERROR; its code and words are in `ending`."""
+
+
+class Closed(TransferFailed):
+    """Nobody listens at the port that was asked: the server's system says so (ICMP)."""
 
 
 class TimedOut(TransferFailed):
@@ -75,6 +86,7 @@ class Aborted(TransferFailed):
 
 _FAILURES: dict[Result, type[TransferFailed]] = {
     Result.REFUSED: Refused,
+    Result.CLOSED: Closed,
     Result.TIMED_OUT: TimedOut,
     Result.BROKEN: Broken,
     Result.TOO_LARGE: TooLarge,
@@ -241,8 +253,10 @@ class _Way:
             # A block that is too long for a link on the way is sent in fragments, not refused.
             if self.family == socket.AF_INET:
                 opened.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _PMTUDISC_DONT)
+                opened.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
             else:
                 opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_MTU_DISCOVER, _PMTUDISC_DONT)
+                opened.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             opened.bind(bound or ("", 0))
         except OSError:
             opened.close()
@@ -296,6 +310,23 @@ class _Exchange(Descriptor):
                 continue
             self._say(self._state.received(octets, _peer(sender), self._clock.seconds()))
 
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor gives up a socket that has an error: a datagram came back from where nobody listens."""
+        while self._is_reading:
+            try:
+                _, told, _, sent_to = self._socket.recvmsg(0, _ROOM_OF_ERROR, socket.MSG_ERRQUEUE)
+            except OSError:  # There are no more.
+                break
+            # Of sock_extended_err, recverr in ip(7), the first field is the number of the error.
+            code = int.from_bytes(told[0][2][:4], sys.byteorder) if told else 0
+            if code == errno.ECONNREFUSED and _peer(sent_to) == self._way.peer:
+                self._state.closed(self._clock.seconds())
+        if self._state.ending is not None:
+            self._say([])
+        elif self._is_reading:  # What else the system tells of is a datagram that was lost.
+            self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # Asking for it clears it.
+            self._reactor.addReader(self)
+
     def _due(self, state: Conversation, now: float) -> None:
         self._say(state.expired(now))
 
@@ -319,8 +350,12 @@ class _Exchange(Descriptor):
     def _send(self, datagrams: list[Datagram]) -> None:
         """Send; a network that does not take them at all ends everything, but not an end itself."""
         for octets, peer in datagrams:
+            name = (*peer, *self._way.rest)
             try:
-                self._socket.sendto(octets, (*peer, *self._way.rest))
+                try:
+                    self._socket.sendto(octets, name)
+                except OSError:  # Perhaps of an earlier datagram, and that is told once.
+                    self._socket.sendto(octets, name)
             except OSError as problem:
                 if problem.errno in _LOST or peer != (self._state.peer or self._way.peer):
                     continue

@@ -123,6 +123,11 @@ class Conversation(ABC):
         self._retransmissions += len(packets)
         return self._send(packets, now)
 
+    def closed(self, now: float) -> None:
+        """The server's system says that nobody listens at the port that was asked; after an answer it says nothing."""
+        if self.peer is None and self.ending is None:
+            self._end(Result.CLOSED, now, reason="nobody listens at that port")
+
     def abort(self, reason: str, now: float, code: ErrorCode = ErrorCode.UNDEFINED) -> list[Datagram]:
         """Break off, and tell the server why; nothing more comes of it, not even after the end."""
         return self._fail(Result.ABORTED, reason, code, now)

@@ -16,6 +16,7 @@ class Result(StrEnum):
 
     COMPLETE = "complete"
     REFUSED = "refused"
+    CLOSED = "closed"
     TIMED_OUT = "timed out"
     BROKEN = "broken"
     TOO_LARGE = "too large"
@@ -27,9 +28,9 @@ class Ending:
     """The end of a download or an upload."""
 
     result: Result
-    """Complete: all octets are where they should be.  Refused: the server sent an ERROR, first or later.  Timed
-    out: it is silent.  Broken: it did what the protocol does not allow.  Too large: the file has more octets than were
-    to be taken.  Aborted: this side broke off."""
+    """Complete: all octets are where they should be.  Refused: the server sent an ERROR, first or later.  Closed:
+    nobody listens at the port that was asked.  Timed out: it is silent.  Broken: it did what the protocol does not
+    allow.  Too large: the file has more octets than were to be taken.  Aborted: this side broke off."""
 
     seconds: float
     """From the first request to the end."""

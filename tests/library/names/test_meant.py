@@ -10,8 +10,7 @@ from pixelboot.config import Invalid
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.names.asker import NOBODY, Asker
 from pixelboot.library.names.components import Forbidden
-from pixelboot.library.names.meant import MAC, SERIAL, Names, aliases, check_rule, own_folder
-from pixelboot.malformed import Malformed
+from pixelboot.library.names.meant import MAC, SERIAL, Names, aliases, own_folder, rules
 
 CARD = HardwareAddress.parse("52:54:00:12:34:5a")
 ASKER = Asker(CARD, "10.77.0.9")
@@ -115,6 +114,11 @@ class SettingTests(SynchronousTestCase):
             self.assertEqual(error.key.strip('"'), key.strip('"'))
 
     def test_rules(self) -> None:
-        check_rule("r a b")
-        check_rule("# nothing")
-        self.assertRaises(Malformed, check_rule, "r (")
+        """Of several, the wrong one is told by its number."""
+        kind = rules()
+        lines = ["r a b", "# nothing", "r (a) \\1"]
+        self.assertEqual(kind.show(kind.parse(lines)), lines)
+        error = self.assertRaises(Invalid, kind.parse, ["r a b", "r ("])
+        assert isinstance(error, Invalid)
+        self.assertEqual((error.key, error.value), ("[2]", "r ("))
+        self.assertRaises(ValueError, kind.parse, "r a b")

@@ -14,7 +14,7 @@ from pixelboot.malformed import Malformed
 
 CASES: tuple[tuple[str, str, str], ...] = (
     ("r ^/?ipxe/ loaders/", "ipxe/a", "loaders/a"),
-    ("r (a)(b)? [\\0\\1\\2\\3]", "xay", "x[aa]y"),
+    ("r (a)(b)? [\\0\\1\\2]", "xay", "x[aa]y"),
     ("r [^a-z0-9./-] _", "a b c", "a_b c"),
     ("rg [^a-z0-9./-] -", "a b c", "a-b-c"),
     ("rgg a aa", "aba", "aabaa"),
@@ -59,6 +59,11 @@ WRONG: tuple[tuple[str, str], ...] = (
     ("q a", "there is no operator 'q', only r g i e s a G P 4 6 ~"),
     ("rE a b", "the operator E is not known here"),
     ("r~ a b", "r and ~ exclude each other"),
+    ("46r a b", "it never applies, for no request comes over IPv4 and IPv6: 4 and 6 exclude each other"),
+    ("rPG a b", "it never applies, for no request both reads and writes: G and P exclude each other"),
+    ("r a \\9", "\\9 stands for nothing: its regular expression has no groups in parentheses"),
+    ("r (a) \\1\\2", "\\2 stands for nothing: its regular expression has 1 group in parentheses"),
+    ("a (a)(b) no\\ \\3", "\\3 stands for nothing: its regular expression has 2 groups in parentheses"),
     ("g a", "g repeats a replacement"),
     ("r a b c", "there is something behind it: 'c'"),
     ("r (a b", "its regular expression cannot be read: "),
@@ -94,10 +99,9 @@ class RuleTests(SynchronousTestCase):
             self.assertEqual(str(self.assertRaises(Forbidden, remap, line, "/etc/a")), reason, line)
 
     def test_wrong(self) -> None:
-        """The rule and the reason are named."""
+        """The reason is named."""
         for line, reason in WRONG:
             error = str(self.assertRaises(Malformed, parse, line))
-            self.assertTrue(error.startswith(f"the rule {line!r}: "), error)
             self.assertIn(reason, error)
 
     def test_no_rules(self) -> None:

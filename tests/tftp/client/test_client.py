@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
 
@@ -17,7 +18,7 @@ from pixelboot.library.tree import Absent, Asker
 from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
 from pixelboot.tftp import wire
-from pixelboot.tftp.client.client import Aborted, Broken, Refused, TimedOut, TooLarge, download, upload
+from pixelboot.tftp.client.client import Aborted, Broken, Closed, Refused, TimedOut, TooLarge, download, upload
 from pixelboot.tftp.client.ending import Ending, Peer, Result
 from pixelboot.tftp.outcomes import Served
 from pixelboot.tftp.patience import Patience
@@ -264,6 +265,17 @@ class Failures(ClientCase):
         problem = await self.fails(TooLarge, download(reactor, HERE, "file", port=self.served(), largest=1000))
         self.assertEqual(problem.ending.octets, 0)
         self.assertIn("1000 octets are taken at the most", str(problem))
+
+    async def test_a_closed_port(self) -> None:
+        """Where nobody listens, the server's system says so, and nobody waits."""
+        for address, family in ((HERE, socket.AF_INET), ("::1", socket.AF_INET6)):
+            with socket.socket(family, socket.SOCK_DGRAM) as closed:
+                closed.bind((address, 0))
+                port = closed.getsockname()[1]
+            for running in (download(reactor, address, "a", port=port), upload(reactor, address, "a", b"", port=port)):
+                problem = await self.fails(Closed, running)
+                self.assertEqual(problem.ending.retransmissions, 0)
+                self.assertEqual(str(problem), f"a at {address}: nobody listens at that port")
 
     async def test_no_way_there(self) -> None:
         """A broadcast address, which our sockets may not send to."""

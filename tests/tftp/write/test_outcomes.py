@@ -35,7 +35,9 @@ class Outcomes(SynchronousTestCase):
     def test_t37_endings(self) -> None:
         """Every way an upload can end has its outcome and severity; untrusted text breaks no line."""
         for ending, counter, severity, line in ENDINGS:
-            outcome = concluded_write("dumps/a\nb", Terms(1468, 4), ending, MAC, "10.77.0.100")
+            outcome = concluded_write("dumps/a\nb", "dumps/a\nb", Terms(1468, 4), ending, MAC, "10.77.0.100")
             self.assertEqual((outcome.counter(), outcome.severity), (counter, severity), ending)
             self.assertEqual(outcome.summary(), f"{MAC} 10.77.0.100 dumps/a\\nb {line}", ending)
+            renamed = concluded_write("/a", "dumps/\n", Terms(1468, 4), ending, MAC, "10.77.0.100")
+            self.assertEqual(renamed.summary(), f"{MAC} 10.77.0.100 /a (looked for as dumps/\\n) {line}", ending)
         self.assertEqual({ending.result for ending, *_ in ENDINGS}, set(Result))
