@@ -26,6 +26,9 @@ PATIENCE = 8
 LONGEST_REST = 1024
 """Turns without a spin, at the most."""
 
+BLINDNESS = 64
+"""Waits in which nothing is foreseen after something else came than was: where several clients talk, it does mostly."""
+
 _POSSIBLE = mmsg.is_possible()
 
 _log = Logger(namespace="pixelboot.udp")
@@ -116,6 +119,7 @@ class BatchPort(Descriptor):
         self._calls = (mmsg.Batched if batched else Plain)(opened, failed, told=told)
         self._received: Callable[[Iterable[Datagram]], object] = nobody
         self._foresight: Foresight | None = None
+        self._blind = 0
         self._spin = Spin(spin)
         self._is_busy = is_busy
         self._gathers = False
@@ -187,6 +191,9 @@ class BatchPort(Descriptor):
         foresight = self._foresight
         if foresight is None or not isinstance(last, tuple):
             return self._spun(end)
+        if self._blind:
+            self._blind -= 1
+            return self._spun(end)
         peer = last[0][1]
         while self._is_reading:
             foreseen = foresight.foresee(peer)
@@ -200,6 +207,7 @@ class BatchPort(Descriptor):
                 if datagrams != foreseen.datagrams:
                     calls.take_back()
             if datagrams != foreseen.datagrams:
+                self._blind = BLINDNESS if datagrams else 0
                 return datagrams
             calls.flush()
             foresight.came_true(foreseen.datagrams)

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from ipaddress import IPv4Address, IPv6Address
+from itertools import cycle
 from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
@@ -16,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from pixelboot.udp.batch import port as module
 from pixelboot.udp.batch.path import Path, named, packed, place
 from pixelboot.udp.batch.plain import Datagram
-from pixelboot.udp.batch.port import LONGEST_REST, PATIENCE, BatchPort, Foreseen, Spin
+from pixelboot.udp.batch.port import BLINDNESS, LONGEST_REST, PATIENCE, BatchPort, Foreseen, Spin
 from pixelboot.udp.port import open_socket
 from tests.udp.readers import Readers
 
@@ -231,6 +232,39 @@ class BatchedPortTests(PortCase):
         port.doRead()
         self.assertEqual(seen, [b"0", b"1", b"2", b"?"])
         self.assertEqual(self.heard(), [b"as usual", b"one", b"two", b"as usual"])
+
+    def test_foreseen_wrongly(self) -> None:
+        """Where something else came than was foreseen, others talk too: for a while it is not tried again."""
+        asked: list[int] = []
+        port = self.make(spin=5.0)
+        case = self
+
+        class Wrong:
+            def foresee(self, peer: bytes) -> Foreseen | None:
+                asked.append(len(case.arrived))
+                return Foreseen(((b"never", peer, b""),), b"nor this", case.path)
+
+            def came_true(self, datagrams: tuple[Datagram]) -> None:
+                raise AssertionError(datagrams)
+
+        def take(datagrams: Iterable[Datagram]) -> None:
+            self.take(datagrams)
+            if len(self.arrived) == BLINDNESS + 3:
+                port.stop()
+            else:
+                self.say(b"x", port=port)
+
+        self.patch(port._calls, "receive", self.every_other(port._calls.receive))
+        port.start(take, Wrong())
+        self.say(b"x", port=port)
+        port.doRead()
+        self.assertEqual(asked, [1, BLINDNESS + 2])
+        self.assertEqual(self.heard(), [])
+
+    def every_other(self, receive: Callable[[], Iterable[Datagram] | None]) -> Callable[[], Iterable[Datagram] | None]:
+        """What has arrived, but nothing each time after something had: so there is a wait between any two."""
+        turn = cycle((True, False))
+        return lambda: receive() if next(turn) else None
 
     def test_foreseen_in_vain(self) -> None:
         """It says no more: nothing is sent, then or later."""
