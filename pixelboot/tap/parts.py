@@ -85,6 +85,8 @@ def build(
             opened.add_dhcp()
         opened.add_control()
         undo.pop_all()
+    if own:
+        reactor.callWhenRunning(opened.settle_memory)
     return server
 
 
@@ -119,7 +121,7 @@ class _Parts:
         site = self._site
         check_reachable(site, self._http_host)
         service = dhcp_service(
-            site, self._server.give_up, self._policy, self._memory, self._report, self._reactor, self._settle_memory
+            site, self._server.give_up, self._policy, self._memory, self._report, self._reactor, self.settle_memory
         )
         self._undo.callback(service.listening.stop)
         service.setServiceParent(self._server)
@@ -168,7 +170,7 @@ class _Parts:
             self._report,
             settings=site.containers,
             trusted=trust.load(site.containers.trusted_keys),
-            described=self._settle_memory,
+            described=self.settle_memory,
         )
         shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
         root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices, self._hosts)
@@ -216,7 +218,7 @@ class _Parts:
         self._listen(service, "state", self._site.state)
         service.setServiceParent(self._server)
 
-    def _settle_memory(self) -> None:
+    def settle_memory(self) -> None:
         """What was read at the start lives long: the garbage collector need not look at it again and again."""
         if self._own:
             gc.freeze()

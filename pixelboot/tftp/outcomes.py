@@ -52,8 +52,10 @@ class _Asked(_TftpOutcome):
         return f"{printable(self.name)}{self._as()} {self._end()}"
 
     def _as(self) -> str:
+        if not self.looked_for:
+            return ""
         said = "/".join(part for part in re.split(r"[/\\]", self.name) if part not in ("", "."))
-        if not self.looked_for or self.looked_for == (said,):
+        if self.looked_for == (said,):
             return ""
         return f" (looked for as {', '.join(map(printable, self.looked_for))})"
 
@@ -353,14 +355,14 @@ def concluded(
 ) -> Outcome:
     """The outcome of a transfer that has ended so; `because` is why its blocks are no larger, if they are not."""
     name, terms = transfer.name, transfer.terms
-    if ending.result is Result.PROBED:
-        return Probed(machine, peer, name)
-    if ending.result is Result.BROKEN:
-        return Broken(machine, peer, name, ending.octets, ending.reason)
     account = (ending.octets, ending.seconds, terms.blksize, terms.windowsize, ending.retransmissions)
     match ending.result:
         case Result.DELIVERED:
             return Served(machine, peer, name, *account, because=because)
+        case Result.PROBED:
+            return Probed(machine, peer, name)
+        case Result.BROKEN:
+            return Broken(machine, peer, name, ending.octets, ending.reason)
         case Result.UNCONFIRMED:
             return Unconfirmed(machine, peer, name, *account, because=because)
         case Result.TIMED_OUT:

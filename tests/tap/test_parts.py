@@ -95,6 +95,16 @@ class BuildTests(BuildCase):
         for address in ("localhost", "", "local"):
             self.assertRaises(OSError, facing, address)
 
+    async def test_memory_of_the_start(self) -> None:
+        """The garbage collector leaves it alone in a process of our own, whatever is served; not in another's."""
+        site = load(str(settings(self.folder, listen="", tftp_port=self.udp)), {}, {})
+        for own in (False, True):
+            server = build(site, frozenset({"tftp"}), reactor, own=own)
+            server.startService()
+            await self.turn()
+            self.assertEqual(gc.get_freeze_count() > 0, own)
+            await server.stopService()
+
     async def cycle(self, during: Callable[[Server], Any]) -> int:
         """One life of a server; the number of files open afterwards."""
         server = build(self.read(), EVERYTHING, reactor)
