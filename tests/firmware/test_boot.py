@@ -17,7 +17,7 @@ from lab import container, needs
 from lab.machine import initramfs, qemu
 from lab.machine.firmware import Firmware
 from lab.network import namespace
-from lab.process import Process, run
+from lab.process import Process, run, wait_until
 from lab.servers.pixelboot import helpers, is_running
 from tests.firmware.case import BootCase, LabCase
 
@@ -129,7 +129,7 @@ class DemoTests(SynchronousTestCase):
         self.assertGreaterEqual(len(inside), 3, "server, machine and router run in the namespace")
         demo.kill()
         self._assert_nothing_left(demo)
-        self.assertEqual([pid for pid in inside if is_running(int(pid))], [])
+        wait_until(lambda: not any(is_running(int(pid)) for pid in inside), 20.0, f"{inside} have ended")
 
     def test_interrupted(self) -> None:
         """Ctrl-C ends it in order, with a word."""

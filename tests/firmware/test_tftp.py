@@ -144,7 +144,11 @@ class LossTests(TftpCase):
             limit=limit,
         )
         self.assert_whole(downloads, SIZE, f"windowsize {windowsize}")
-        self.assertEqual({(each.blksize, each.windowsize) for each in downloads}, {(1468, windowsize)})
+        self.assertEqual({each.windowsize for each in downloads}, {windowsize})
+        # Who lost the answer and asks anew, while the first block of another at its address is not acknowledged for a
+        # second, is given smaller blocks.
+        smaller = sum(each.blksize < 1468 for each in downloads)
+        self.assertLessEqual(smaller, 5 * loss * clients, f"{smaller} clients had smaller blocks than they asked for")
         to_server, from_server = cable.cut()
         for way, count in (("to the server", to_server), ("from the server", from_server)):
             self.assertEqual(count.refused, 0, f"{way} there was nobody to take all frames")
