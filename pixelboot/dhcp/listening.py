@@ -25,7 +25,8 @@ from pixelboot.udp.changes import Changes
 from pixelboot.udp.frame import read_datagram
 from pixelboot.udp.interfaces import Interface, interfaces
 from pixelboot.udp.link import Link
-from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.udp.port import UdpPort
+from pixelboot.udp.sockets import open_socket
 
 Received = Callable[[bytes, Arrival, UdpPort], None]
 """Takes a datagram, where it came from, and the port to answer by."""

@@ -22,7 +22,7 @@ from pixelboot.tftp.settings import TftpSettings, port_range
 from pixelboot.tftp.write.uploads import Uploads
 from pixelboot.udp.batch.plain import Datagram
 from pixelboot.udp.batch.port import BatchPort
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 
 EVERY_IPV6 = "::"
 """Every IPv6 address of this machine; there may be none."""

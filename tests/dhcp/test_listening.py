@@ -20,7 +20,8 @@ from pixelboot.udp import link as link_module
 from pixelboot.udp.changes import PAUSE, POLL
 from pixelboot.udp.frame import datagram
 from pixelboot.udp.interfaces import Interface, interfaces
-from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.udp.port import UdpPort
+from pixelboot.udp.sockets import open_socket
 from tests.udp.readers import Readers
 from tests.udp.test_arp import reply
 from tests.udp.test_frame import CLIENT, GIVEN, OURS

@@ -29,7 +29,7 @@ from pixelboot.leases.seam import StoreFailed
 from pixelboot.outcome import Outcome
 from pixelboot.udp.changes import PAUSE, POLL
 from pixelboot.udp.interfaces import Interface, interfaces
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.dhcp.lan import OFFER_TIME, AnyPolicy, Leases, at_once, renew, say, select, settings
 from tests.udp.readers import Readers
 

@@ -17,7 +17,7 @@ from pixelboot.udp.changes import MOST_LOOKS
 from pixelboot.udp.frame import datagram, read_datagram
 from pixelboot.udp.interfaces import interfaces
 from pixelboot.udp.link import Link
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.firmware.sockets import EVERYBODY, GIVEN, LAN, InterfacesCase, inside, reactor
 
 

@@ -19,7 +19,8 @@ from pixelboot.outcome import Outcome
 from pixelboot.tftp import wire
 from pixelboot.tftp.service import TftpService
 from pixelboot.tftp.settings import TftpSettings
-from pixelboot.udp.port import Peer, UdpPort, open_socket
+from pixelboot.udp.port import Peer, UdpPort
+from pixelboot.udp.sockets import open_socket
 from tests.tftp.network import Kept, rrq
 from tests.tftp.peer import Client
 

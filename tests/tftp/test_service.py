@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 from pixelboot.tftp import service, wire
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.tftp.loopback import FILE, HERE, SMALL, ServiceCase, descriptors
 from tests.tftp.network import rrq
 from tests.tftp.peer import Client

@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 from pixelboot.tftp import service
 from pixelboot.tftp.outcomes import Served
 from pixelboot.udp.batch.port import BatchPort
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.tftp.loopback import ALL_OF_LOOPBACK, ALSO_HERE, FILE, HERE, SMALL, ServiceCase
 from tests.tftp.network import rrq
 from tests.tftp.peer import Client

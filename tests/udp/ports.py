@@ -13,7 +13,8 @@ from twisted.trial.unittest import TestCase
 from pixelboot.datagram import Arrival, Destination
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.udp.interfaces import interfaces
-from pixelboot.udp.port import UdpPort, open_socket
+from pixelboot.udp.port import UdpPort
+from pixelboot.udp.sockets import open_socket
 
 reactor = cast("Any", _reactor)
 

@@ -22,8 +22,8 @@ from functools import cache
 from itertools import chain, repeat
 
 from pixelboot.udp.batch.path import LARGEST_SEND, NOTHING, SIZES, TOLD, Path
-from pixelboot.udp.batch.plain import LOST, MOST_SEGMENTS, NOT_SEGMENTED, SLOT, UDP_SEGMENT, Datagram, Plain, uniform
-from pixelboot.udp.port import Control
+from pixelboot.udp.batch.plain import LOST, MOST_SEGMENTS, SLOT, Datagram, Plain, uniform
+from pixelboot.udp.sockets import NOT_SEGMENTED, Control, cut
 
 MOST = 64
 """Datagrams of one call: more would wait for each other longer than the calls take that they save."""
@@ -38,7 +38,6 @@ _HEADER = struct.Struct("=QIIQQQQII")
 _STEP = _HEADER.size + 8  # With the length that the kernel fills in.
 _IOV, _IOVLEN, _CONTROL, _CONTROLLEN = range(2, 6)
 _CMSG = struct.Struct("=Qii")
-_SEGMENT = struct.Struct("=H")
 _SAYING = 96
 """Octets of all that is said to the kernel with one message: an address of ours, and where to cut."""
 _OBJECT = bytes.__basicsize__ - 1
@@ -276,7 +275,7 @@ class Batched:
                 place += 2
             self._headers[8 * at + _IOV] = self._runs.address + 16 * run
             self._headers[8 * at + _IOVLEN] = len(part)
-            self._control(at, [*path.control, (socket.IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(size))])
+            self._control(at, [*path.control, cut(size)])
             self._windows.append(at)
             self._run = run + len(part)
             self._held.extend(part)

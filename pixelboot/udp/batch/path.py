@@ -13,7 +13,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 
-from pixelboot.udp.port import IP_PKTINFO, Control, pinned
+from pixelboot.udp.sockets import IP_PKTINFO, Control, pinned
 
 Peer = bytes
 """A peer's address and UDP port: a ``sockaddr_in`` or ``sockaddr_in6``."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 from collections.abc import Callable, Iterable, Sequence
 
 from pixelboot.udp.batch.path import LARGEST_SEND, TOLD, Path, name, named
+from pixelboot.udp.sockets import NOT_SEGMENTED, cut
 
 SLOT = 2112
 """Octets that are read of a datagram: more than any request or block that is agreed to has, so that what is longer
@@ -16,9 +16,6 @@ shows by its length."""
 MOST = 64
 """Datagrams of one `Plain.receive`."""
 
-UDP_SEGMENT = 103
-"""Not named by the socket module of Python 3.11 (udp(7))."""
-
 MOST_SEGMENTS = 64
 """Datagrams that the kernel cuts out of one send."""
 
@@ -26,14 +23,8 @@ LOST = frozenset({errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ECONNREFUSED}
 """A send that fails so is a datagram that the network lost: no room at this moment, or the system tells us here of
 some earlier datagram, perhaps another peer's."""
 
-NOT_SEGMENTED = frozenset({errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT})
-"""The kernel does not cut datagrams out of one send that are too long for the link, nor where the interface does not
-compute checksums, nor when it is too old (udp(7))."""
-
 Datagram = tuple[bytes, bytes, bytes]
 """Octets, who sent them (`pixelboot.udp.batch.path.Peer`), and what the kernel tells of where they arrived."""
-
-_SEGMENT = struct.Struct("=H")
 
 
 def uniform(packets: Sequence[bytes]) -> bool:
@@ -121,7 +112,7 @@ class Plain:
     def _send_segmented(self, packets: Sequence[bytes], path: Path) -> None:
         size = len(packets[0])
         at_once = min(MOST_SEGMENTS, LARGEST_SEND // size)
-        control = [*path.control, (socket.IPPROTO_UDP, UDP_SEGMENT, _SEGMENT.pack(size))]
+        control = [*path.control, cut(size)]
         for at in range(0, len(packets), at_once):
             part = packets[at : at + at_once]
             try:

@@ -96,7 +96,7 @@ class Spin:
 
 
 class BatchPort(Descriptor):
-    """Reads from a socket made by `pixelboot.udp.port.open_socket` while it is started; sends until it is stopped."""
+    """Reads from a socket of `pixelboot.udp.sockets.open_socket` while it is started; sends until it is stopped."""
 
     def __init__(
         self,

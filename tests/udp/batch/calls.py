@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.udp.batch.mmsg import Batched
 from pixelboot.udp.batch.path import NOTHING, Address, Path, named, packed, place, tell
 from pixelboot.udp.batch.plain import Datagram, Plain
-from pixelboot.udp.port import Control, open_socket, pinned
+from pixelboot.udp.sockets import Control, open_socket, pinned
 
 UDP_NO_CHECK6_TX = 101
 UDP_NO_CHECK6_RX = 102

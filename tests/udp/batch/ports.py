@@ -13,7 +13,7 @@ from pixelboot.udp.batch import port as module
 from pixelboot.udp.batch.path import Path, named
 from pixelboot.udp.batch.plain import Datagram
 from pixelboot.udp.batch.port import BatchPort
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.udp.readers import Readers
 
 HERE = IPv4Address("127.0.0.1")

@@ -17,7 +17,7 @@ from pixelboot.udp.batch import port as module
 from pixelboot.udp.batch.path import Path, named, packed, place
 from pixelboot.udp.batch.plain import Datagram
 from pixelboot.udp.batch.port import BatchPort
-from pixelboot.udp.port import open_socket
+from pixelboot.udp.sockets import open_socket
 from tests.udp.batch.ports import HERE, PortCase
 
 reactor = cast("Any", _reactor)
