@@ -8,5 +8,7 @@ from hypothesis import HealthCheck, settings
 settings.register_profile(
     "repeatable", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
+# Under the second runner it is seen that the tests run there, too; what they find, they find under the first.
+settings.register_profile("brief", parent=settings.get_profile("repeatable"), max_examples=20)
 settings.register_profile("explore", parent=settings.get_profile("repeatable"), derandomize=False, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
