@@ -8,6 +8,7 @@ that several askers have is open once (`pixelboot.library.sharing.shelf`).
 from __future__ import annotations
 
 import errno
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -91,12 +92,14 @@ class _Meant(NamedTuple):
 class _Way:
     """What was found in one place, and how."""
 
-    __slots__ = ("opened", "reason", "steps")
+    __slots__ = ("looked_at", "opened", "reason", "steps")
 
     def __init__(self, steps: tuple[Step, ...] | None, opened: Opened | None, reason: str) -> None:
         self.steps = steps
         self.opened = opened
         self.reason = reason
+        self.looked_at = -math.inf
+        """When it was last seen that it is still so."""
 
 
 class Tree(Service):
@@ -156,10 +159,11 @@ class Tree(Service):
         super().stopService()
         self._shelf.stop()
 
-    def at_hand(self, name: str, asker: Asker = NOBODY) -> Payload | None:
+    def at_hand(self, name: str, asker: Asker = NOBODY, asked_at: float = math.inf) -> Payload | None:
         """What `open` would give, where that can be told without waiting: a file that is open, and is still the one.
 
-        None is no answer, neither that there is a file nor that there is none.
+        None is no answer, neither that there is a file nor that there is none.  Of many who ask in the same moment the
+        first has it looked at for all: what was, after `asked_at`, is not looked at again.
 
         :raises Absent: if it can be told that there is none.
         :raises Forbidden: if it is not served, whatever is there.
@@ -171,7 +175,7 @@ class Tree(Service):
             if top is None:
                 return None
             candidates = self._names.candidates(meant.parts, asker, top)
-        way = self._remembered(candidates)
+        way = self._remembered(candidates, asked_at)
         if way is None:
             return None
         if way.opened is not None:
@@ -246,21 +250,25 @@ class Tree(Service):
         listing = self._listings.at_hand(self._root)
         return None if listing is None else listing.names
 
-    def _remembered(self, candidates: tuple[Parts, ...]) -> _Way | None:
-        """What was found there, if it would be found again."""
+    def _remembered(self, candidates: tuple[Parts, ...], asked_at: float = math.inf) -> _Way | None:
+        """What was found there, if it would be found again, or was seen after `asked_at` to be still there."""
         way = self._ways.get(candidates)
         if way is None:
             return None
-        if self._is_good(way):
+        now = self._clock.seconds()
+        if self._is_good(way, asked_at):
+            way.looked_at = now
             return way
         del self._ways[candidates]
         if way.opened is not None:
             self._shelf.drop(way.opened)
         return None
 
-    def _is_good(self, way: _Way) -> bool:
+    def _is_good(self, way: _Way, asked_at: float = math.inf) -> bool:
         opened = way.opened
-        return way.steps is not None and (opened is None or opened.is_sure(self._clock)) and stands(way.steps)
+        if way.steps is None or (opened is not None and not opened.is_sure(self._clock)):
+            return False
+        return way.looked_at > asked_at or stands(way.steps)
 
     async def _way(self, candidates: tuple[Parts, ...]) -> _Way:
         """What is there: remembered, or looked for."""

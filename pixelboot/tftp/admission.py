@@ -13,7 +13,8 @@ from pixelboot.tftp.limits.blksizes import ANOTHER, Blksizes, Cap
 from pixelboot.tftp.limits.places import Displaced, Places, ceilings
 from pixelboot.tftp.limits.rate import ANSWERS_PER_SECOND, BURST_TIME, Rate, Rates
 from pixelboot.tftp.limits.sources import Source
-from pixelboot.tftp.read.transfer import ReadTransfer, Result
+from pixelboot.tftp.read.ending import Result
+from pixelboot.tftp.read.transfer import ReadTransfer
 from pixelboot.tftp.settings import TftpSettings
 
 

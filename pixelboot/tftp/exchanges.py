@@ -21,7 +21,8 @@ from pixelboot.tftp.admission import Admission
 from pixelboot.tftp.limits.sources import Source
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.outcomes import Broken, CutShort, GaveWay, Ignored, NotSent, concluded, concluded_write
-from pixelboot.tftp.read.transfer import Ending, ReadTransfer, in_step
+from pixelboot.tftp.read.ending import Ending
+from pixelboot.tftp.read.transfer import ReadTransfer, in_step
 from pixelboot.tftp.wire import ErrorCode, ReadRequest, WriteRequest
 from pixelboot.tftp.write.transfer import Ending as WriteEnding
 from pixelboot.udp.batch.path import Path, Peer, octets, text
@@ -126,6 +127,8 @@ class Exchange:
     """The client's address, 4 or 16 octets."""
     source: Source
     """Whom it is counted to."""
+    asked_at: float
+    """When its request was heard."""
     opening: Deferred[None] | None = None
     """While its file is being opened, and after; cancelled if it is over before."""
     held: Held | None = None
@@ -189,7 +192,7 @@ class Exchanges:
 
         :raises Full: if there is no place for it.
         """
-        gone = self._admission.enter(exchange, self._clock.seconds())
+        gone = self._admission.enter(exchange, exchange.asked_at)
         self._running[exchange.path.peer] = exchange
         if gone is not None:
             self.end(gone.member, GaveWay(*gone.member.who, gone.member.name, gone.limit))
@@ -198,11 +201,10 @@ class Exchanges:
         """Its file takes a while to open."""
         self._look(exchange, self._clock.seconds() + OPENING_TIME)
 
-    def start(self, exchange: Exchange, transfer: Transfer) -> None:
+    def start(self, exchange: Exchange, transfer: Transfer, now: float) -> None:
         """Its file is open, and this sends or takes it."""
         exchange.transfer = transfer
         exchange.reading = transfer if isinstance(transfer, ReadTransfer) else None
-        now = self._clock.seconds()
         # The first round trip will shorten the wait, and a small file be over by then: to look once is enough.
         self._look(exchange, now + FIRST_LOOK)
         self._step(exchange, transfer.start, now)

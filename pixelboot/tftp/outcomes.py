@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome, Severity, pace, printable, quantity
 from pixelboot.tftp.negotiate import Terms
-from pixelboot.tftp.read.transfer import Ending, Result
+from pixelboot.tftp.read.ending import Ending, Result
 from pixelboot.tftp.write.transfer import Ending as WriteEnding
 from pixelboot.tftp.write.transfer import Result as WriteResult
 

@@ -65,8 +65,8 @@ _log = Logger(namespace="pixelboot.tftp")
 class Files(Protocol):
     """Where files are found: `pixelboot.library.tree.Tree`."""
 
-    def at_hand(self, name: str, asker: Asker) -> Payload | None:
-        """What `open` would give, if it is known at once."""
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Payload | None:
+        """What `open` would give, if it is known at once; what was seen after `asked_at` is not looked at again."""
 
     def open(self, name: str, asker: Asker) -> Awaitable[Payload]:
         """The file that a machine means by a name; raises `Absent`, `Forbidden` or OSError."""
@@ -123,9 +123,10 @@ class TftpProtocol:
 
     def requested(self, datagrams: Iterable[Datagram], entrance: Entrance) -> None:
         """Take what has arrived at a request port."""
+        now = self._clock.seconds()
         for said, peer, told in datagrams:
             if told:  # Else the system had no memory to say where it arrived.
-                self._requested(said, peer, place(told), entrance)
+                self._requested(said, peer, place(told), entrance, now)
 
     def received(self, datagrams: Iterable[Datagram], entrance: Entrance) -> None:
         """Take what has arrived at a data port."""
@@ -147,11 +148,11 @@ class TftpProtocol:
 
     # From a request to its transfer.
 
-    def _requested(self, said: bytes, peer: bytes, asked: Place, entrance: Entrance) -> None:
+    def _requested(self, said: bytes, peer: bytes, asked: Place, entrance: Entrance, now: float) -> None:
         address = octets(peer)
         who = self._machine(address), text(address)
         where = source(address)
-        if not self._admission.may_ask(where, self._clock.seconds()):
+        if not self._admission.may_ask(where, now):
             self._report(Throttled(*who, self._admission.per_client))
             return
         if asked.to_everybody:  # RFC 1123 §4.2.3.5
@@ -170,13 +171,13 @@ class TftpProtocol:
             return
         match packet:
             case ReadRequest():
-                self._read(Exchange(who, path, entrance.data, packet, address, where), asked.interface)
+                self._read(Exchange(who, path, entrance.data, packet, address, where, now), asked.interface)
             case WriteRequest() if self._uploads is None:
                 reason = "nothing can be written here"
                 self._report(Refused(*who, packet.name, ErrorCode.ACCESS_VIOLATION, reason))
                 self._answer(entrance, path, ErrorCode.ACCESS_VIOLATION, reason)
             case WriteRequest():
-                self._write(Exchange(who, path, entrance.data, packet, address, where), asked.interface)
+                self._write(Exchange(who, path, entrance.data, packet, address, where, now), asked.interface)
             case _:
                 self._report(Dropped(*who, f"{type(packet).__name__} at the port for requests"))
 
@@ -188,11 +189,11 @@ class TftpProtocol:
         request, path = exchange.request, exchange.path
         former = self._exchanges.of(path.peer)
         if former is not None:
-            fresh = former.heard_at is None or self._clock.seconds() - former.heard_at < REPEAT_TIME
+            fresh = former.heard_at is None or exchange.asked_at - former.heard_at < REPEAT_TIME
             if former.request == request and fresh:
                 self._report(Ignored(*exchange.who, "it has asked for this already"))
                 return False
-            self._admission.asked(exchange, self._clock.seconds())
+            self._admission.asked(exchange, exchange.asked_at)
             self._exchanges.cut(former, "the machine has asked anew from the same port")
         try:
             self._exchanges.begin(exchange)
@@ -214,37 +215,37 @@ class TftpProtocol:
         request = exchange.request
         asker = Asker(*exchange.who)
         try:
-            payload = self._files.at_hand(request.name, asker)
+            payload = self._files.at_hand(request.name, asker, exchange.asked_at)
         except Exception:  # noqa: BLE001 - whatever is wrong with one request, the others are served
             self._failed(Failure(), exchange)
             return
         if payload is not None:
             try:
-                self._opened(payload, exchange, interface)
+                self._opened(payload, exchange, interface, exchange.asked_at)
             except Exception:  # noqa: BLE001 - as above
                 self._failed(Failure(), exchange)
             return
         self._await(exchange, self._open(exchange, asker, interface))
 
     async def _open(self, exchange: Exchange, asker: Asker, interface: str) -> None:
-        self._opened(await self._files.open(exchange.request.name, asker), exchange, interface)
+        payload = await self._files.open(exchange.request.name, asker)
+        self._opened(payload, exchange, interface, self._clock.seconds())
 
-    def _opened(self, payload: Payload, exchange: Exchange, interface: str) -> None:
+    def _opened(self, payload: Payload, exchange: Exchange, interface: str, now: float) -> None:
         if exchange.over:
             payload.close()
             return
         exchange.held = payload
         request = exchange.request
         assert isinstance(request, ReadRequest)
-        now = self._clock.seconds()
         self._admission.asked(exchange, now)
         cap = self._admission.cap(exchange.address, interface, now)
         terms = negotiate(request, payload.size, self._limits_of(cap.blksize))
-        if terms.blksize == cap.blksize and ("blksize", str(cap.blksize)) not in request.options:
+        if cap.because and terms.blksize == cap.blksize and ("blksize", str(cap.blksize)) not in request.options:
             exchange.because = cap.because
         image = self._images.of(payload, terms.blksize, netascii=terms.netascii)
         transfer = ReadTransfer(request.name, image, terms, self._patience, rollover=self._settings.rollover)
-        self._exchanges.start(exchange, transfer)
+        self._exchanges.start(exchange, transfer, now)
 
     def _write(self, exchange: Exchange, interface: str) -> None:
         if self._begin(exchange):
@@ -268,7 +269,7 @@ class TftpProtocol:
             upload.close()
             return
         exchange.held = upload
-        self._exchanges.start(exchange, upload)
+        self._exchanges.start(exchange, upload, self._clock.seconds())
 
     def _limits_of(self, blksize: int) -> Limits:
         limits = self._limits.get(blksize)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from typing import Any
 
@@ -71,9 +72,9 @@ class AtHandCase(TreeCase):
         await deferLater(reactor, 0)  # so that everybody else has his, too
         return payload
 
-    def at_hand(self, name: str, asker: Asker = NOBODY) -> bytes | None:
+    def at_hand(self, name: str, asker: Asker = NOBODY, asked_at: float = math.inf) -> bytes | None:
         """What is in it, if it is at hand."""
-        payload = self.tree.at_hand(name, asker)
+        payload = self.tree.at_hand(name, asker, asked_at)
         if payload is None:
             return None
         octets = payload.read(0, 99)
@@ -136,6 +137,18 @@ class SharedTests(AtHandCase):
         self.assertEqual((old.read(0, 99), new.read(0, 99)), (b"the octets", b"something else"))
         self.assertIsNot(old.origin, new.origin)
         self.assertEqual(self.at_hand("x.efi"), b"something else")
+
+    async def test_asked_in_the_same_moment(self) -> None:
+        """What was seen after a request had arrived is what it gets; what arrives later is looked at again."""
+        (await self.take("x.efi")).close()
+        asked_at = self.clock.seconds()
+        self.clock.advance(0.001)
+        self.assertEqual(self.at_hand("x.efi"), b"the octets")
+        (self.root / "new").write_bytes(b"something else")
+        (self.root / "new").rename(self.root / "x.efi")
+        self.assertEqual(self.at_hand("x.efi", asked_at=asked_at), b"the octets")
+        self.assertIsNone(self.at_hand("x.efi", asked_at=self.clock.seconds()))
+        self.assertIsNone(self.at_hand("x.efi", asked_at=asked_at), "it was seen not to be the same")
 
     async def test_written_into(self) -> None:
         """Nobody gets a mixture."""

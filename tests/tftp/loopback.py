@@ -99,7 +99,7 @@ class ServiceCase(TestCase):
         self.addCleanup(service.stopService)
         return service
 
-    def at_hand(self, name: str, asker: Asker) -> Kept | None:
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Kept | None:
         """Nothing is known at once."""
 
     async def open(self, name: str, asker: Asker) -> Kept:

@@ -127,7 +127,7 @@ class Network:
         self._clients: dict[Peer, Client] = {}
         self._counts = {"server": 0, "client": 0}
 
-    def at_hand(self, name: str, asker: Asker) -> Kept | None:
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Kept | None:
         """What is known of the files at once."""
         if not self._remembers or name in ("slow", "stubborn"):
             return None

@@ -190,9 +190,10 @@ def hear(transfer: ReadTransfer, octets: bytes, now: float) -> list[bytes]:
     """What the transfer answers: the short way if that answers it, as in the server, and else the long one."""
     unheard = not transfer.is_heard
     packets, ways, noted, others = in_step([(octets, b"", b"")], {b"": Member(transfer)}, now)
-    assert len(packets) == len(ways) == 1 - len(others), (packets, others)
-    assert bool(noted) == (unheard and transfer.is_heard), noted
-    return packets or transfer.received(octets, now)
+    ended = not others and transfer.ending is not None
+    assert len(packets) == len(ways) == 1 - len(others) - ended, (packets, others)
+    assert bool(noted) == (ended or (unheard and transfer.is_heard)), noted
+    return transfer.received(octets, now) if others else packets
 
 
 def dialogue(transfer: ReadTransfer, client: Client, fate: Fate = perfect) -> list[tuple[str, bytes]]:

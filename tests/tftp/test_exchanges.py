@@ -70,7 +70,7 @@ class UploadTests(TestCase):
         """End the service."""
         return self.service.stopService()
 
-    def at_hand(self, name: str, asker: Asker) -> Payload | None:
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Payload | None:
         """Nothing can be read."""
         raise Absent(name)
 

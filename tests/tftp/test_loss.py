@@ -11,9 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import Patience
+from pixelboot.tftp.read.ending import Result
 from pixelboot.tftp.read.image import Image, NetasciiImage, netascii
 from pixelboot.tftp.read.pool import Pool
-from pixelboot.tftp.read.transfer import ReadTransfer, Result
+from pixelboot.tftp.read.transfer import ReadTransfer
 from tests.tftp.peer import LATENCY, Client, Fate, Held, dialogue, perfect, seeded
 
 PATIENCE = Patience()

@@ -23,7 +23,7 @@ from pixelboot.tftp.outcomes import (
     Throttled,
     concluded,
 )
-from pixelboot.tftp.read.transfer import Ending, Result
+from pixelboot.tftp.read.ending import Ending, Result
 from tests.test_house import ROOT
 
 MAC = HardwareAddress.parse("02:aa:00:00:00:01")

@@ -279,7 +279,7 @@ class DhcpTests(ServiceCase):
 class Nothing:
     """No files."""
 
-    def at_hand(self, name: str, asker: Asker) -> Payload | None:
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Payload | None:
         """There are none."""
         raise Absent(name)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ def plain(address: bytes) -> bytes:
     return address[12:] if len(address) == 16 and address.startswith(_MAPPED) else address
 
 
+@lru_cache(maxsize=4096)
 def source(address: bytes) -> Source:
     """The source that an address belongs to."""
     if len(address) == 4:

@@ -24,53 +24,17 @@ So an ACK of exactly that block is no complaint.  Where it was meant as one, the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pixelboot.malformed import Malformed
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import LONGEST_SILENCE, Patience, RoundTrip
+from pixelboot.tftp.read.ending import Ending, Result
 from pixelboot.tftp.read.image import Image
 from pixelboot.tftp.wire import ACK, ErrorCode, ack, ack_block
 
 _ACK_0 = ack(0)
-
-
-class Result(StrEnum):
-    """What came of a transfer."""
-
-    DELIVERED = "delivered"
-    UNCONFIRMED = "unconfirmed"
-    PROBED = "probed"
-    TIMED_OUT = "timed out"
-    ABORTED = "aborted"
-    BROKEN = "broken"
-
-
-class Ending(NamedTuple):
-    """The end of a transfer."""
-
-    result: Result
-    """Delivered: the client has the whole file.  Unconfirmed: all was sent, but the last ACK never came.  Probed: the
-    client took the OACK and wanted no more.  Timed out: the client is silent.  Aborted: the client sent an ERROR.
-    Broken: the file could not be read."""
-
-    octets: int
-    """What the client has acknowledged, in octets as sent (netascii has more than the file); of an unconfirmed transfer
-    all of them."""
-
-    seconds: float
-    """From the request to the end."""
-
-    retransmissions: int
-    """How many packets were sent again."""
-
-    code: int = 0
-    """The error code that the client sent; 0 also where it sent none."""
-
-    reason: str = ""
-    """The client's words, untrusted, or why the file could not be read; empty where neither is the case."""
 
 
 class Running(Protocol):
@@ -347,6 +311,17 @@ class ReadTransfer:
             return block & 65535
         return (block - 1) % 65535 + 1 if block else 0
 
+    def _is_last(self, block: int) -> bool:
+        """Whether the file ends with this block."""
+        return block == self._image.blocks
+
+    def _arrived(self, block: int, now: float) -> None:
+        """`in_step` has heard that the last block arrived."""
+        if block == 1:
+            self._block_arrived()
+        self._base, self._heard_at = block, now
+        self._end(Result.DELIVERED, now)
+
     def _measured(self, base: int, now: float) -> None:
         """`in_step` has sent the block after these, and not measured the round trip before it yet."""
         self._trip.measured(now - self._sent_at)
@@ -367,8 +342,8 @@ def in_step(
     """Answer all ACKs that say that all goes well, in lock-step: nearly every datagram does.
 
     Each datagram is octets, who sent them, and anything else; `running` knows whose transfer is whose.  Returns the
-    answers, one to a client; how each of these clients is reached; those who are heard for the first time, or whose
-    deadline is now before it would be looked at; and the datagrams that are not answered yet.  This is
+    answers, one to a client; how each of these clients is reached; those who are heard for the first time, or the last,
+    or whose deadline is now before it would be looked at; and the datagrams that are not answered yet.  This is
     `ReadTransfer.received` for many and for this case alone: all that need not be done for it is not done.
     """
     packets: list[bytes] = []
@@ -384,8 +359,12 @@ def in_step(
             continue
         base = transfer._sent
         ready = transfer._ready.get(base)
-        if ready is None:  # It is read from the file, or the file is at its end.
-            others.append(datagram)
+        if ready is None:
+            if transfer._is_last(base):
+                transfer._arrived(base, now)
+                noted.append(member)
+            else:  # It is to be read from the file.
+                others.append(datagram)
             continue
         packet, transfer._awaited = ready
         transfer._sent = base + 1

@@ -44,7 +44,7 @@ def descriptors() -> int:
 class Files:
     """What the service finds."""
 
-    def at_hand(self, name: str, asker: Asker) -> Payload | None:
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> Payload | None:
         return None
 
     async def open(self, name: str, asker: Asker) -> Payload:

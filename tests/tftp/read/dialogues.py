@@ -9,7 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import Patience
-from pixelboot.tftp.read.transfer import Ending, ReadTransfer
+from pixelboot.tftp.read.ending import Ending
+from pixelboot.tftp.read.transfer import ReadTransfer
 from tests.tftp.peer import Held, reading
 
 PATIENCE = Patience(first=1.0, floor=0.1, ceiling=8.0, retries=5, unheard=3)

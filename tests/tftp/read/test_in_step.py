@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import Patience
+from pixelboot.tftp.read.ending import Ending, Result
 from pixelboot.tftp.read.transfer import ReadTransfer, in_step
 from tests.tftp.peer import Held, Member, hear, reading
 
@@ -44,6 +45,17 @@ class InStepTests(SynchronousTestCase):
         self.assertEqual((ways, sooner), (["2", "0", "1"], []))
         self.assertEqual(others, [asked[1], asked[3], *asked[5:]])
         self.assertEqual([members[bytes([number])].reading.heard_at for number in range(3)], [0.2] * 3)
+
+    def test_t01_the_end(self) -> None:
+        """Who has acknowledged the last block is noted; a copy of that ACK is given back, as it belongs to nothing."""
+        members = {peer: Member(started(octets)) for peer, octets in ((b"a", bytes(9)), (b"b", bytes(7)))}
+        members[b"a"].reading.received(wire.ack(1), 0.1)
+        asked = [(wire.ack(2), b"a", b""), (wire.ack(1), b"b", b""), (wire.ack(2), b"a", b"")]
+        packets, ways, noted, others = in_step(asked, members, 0.2)
+        self.assertEqual((packets, ways, others), ([], [], [asked[2]]))
+        self.assertEqual(noted, list(members.values()))
+        endings = [member.reading.ending for member in noted]
+        self.assertEqual(endings, [Ending(Result.DELIVERED, octets, 0.2, 0) for octets in (9, 7)])
 
     def test_t01_foreseen(self) -> None:
         """What comes next is known where it is answered so, and nowhere else: not at the end, not after a loss."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
 from pixelboot.tftp.patience import FIRST_SILENCE, LONGEST_SILENCE, Patience
-from pixelboot.tftp.read.transfer import Ending, Result
+from pixelboot.tftp.read.ending import Ending, Result
 from tests.tftp.peer import Client, Held, dialogue, reading
 from tests.tftp.read.dialogues import ABC, PATIENCE, DialogueCase, agreed, shown, transfer
 

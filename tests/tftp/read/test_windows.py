@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from pixelboot.tftp import wire
 from pixelboot.tftp.negotiate import Terms
+from pixelboot.tftp.read.ending import Ending, Result
 from pixelboot.tftp.read.image import Images
 from pixelboot.tftp.read.pool import Pool
-from pixelboot.tftp.read.transfer import Ending, Result
 from tests.tftp.peer import Held, reading
 from tests.tftp.read.dialogues import PATIENCE, DialogueCase, agreed, transfer
 
