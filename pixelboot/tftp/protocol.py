@@ -54,6 +54,7 @@ LARGEST_WRITTEN = 2048
 """Octets of a block that a client may send, at the most: of a datagram no more than `SLOT` is read."""
 
 _FOR_TRANSFERS = (Opcode.ACK, Opcode.DATA)
+_REQUESTS = (Opcode.RRQ, Opcode.WRQ)
 
 _SHORT = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS, errno.EAGAIN})
 """What the system says when it lacks something at this moment: a client that hears nothing asks again a little later,
@@ -110,7 +111,7 @@ class TftpProtocol:
         self._report = report
         self._machine_at = machine_at
         self._clock = clock
-        self._admission: Admission[Exchange] = Admission(settings, Mtus().of)
+        self._admission: Admission[Exchange] = Admission(settings, Mtus(place.cache_clear).of)
         self._exchanges = Exchanges(self._admission, report, clock)
         self._limits: dict[int, Limits] = {}
         self._images = Images(Pool(settings.memory << 20), 65535 if settings.rollover else 65536)
@@ -137,7 +138,7 @@ class TftpProtocol:
         """Take what has arrived at a port for both."""
         for datagram in datagrams:
             kind = wire.opcode(datagram[0])
-            if kind in _FOR_TRANSFERS or (kind == Opcode.ERROR and self._exchanges.of(datagram[1]) is not None):
+            if kind in _FOR_TRANSFERS or (kind not in _REQUESTS and self._exchanges.of(datagram[1]) is not None):
                 self.received((datagram,), entrance)
             else:
                 self.requested((datagram,), entrance)

@@ -238,6 +238,11 @@ def _first_free(ports: Sequence[int], address: IPv4Address | IPv6Address) -> soc
 
 
 def _together(port: BatchPort, take: Callable[[Iterable[Datagram]], None], datagrams: Iterable[Datagram]) -> None:
-    """What `take` answers to datagrams of another port leaves this one together."""
+    """What `take` answers to datagrams of another port leaves this one together.
+
+    What arrived here before goes first: a client that ends a transfer, and asks anew from the same port, is otherwise
+    heard the other way round, and its end would be taken for the new one's.
+    """
+    port.catch_up()
     with port.together():
         take(datagrams)

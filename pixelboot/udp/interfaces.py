@@ -6,7 +6,7 @@ import array
 import fcntl
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
@@ -79,7 +79,9 @@ def interfaces() -> dict[str, Interface]:
 class Mtus:
     """The MTUs of interfaces, asked for every `MTU_KEPT` seconds at the most."""
 
-    def __init__(self) -> None:
+    def __init__(self, gone: Callable[[], object] = lambda: None) -> None:
+        """`gone` is called when there is no interface of a name: it may have been given another one."""
+        self._gone = gone
         self._known: dict[str, tuple[int, float]] = {}
 
     def of(self, name: str, now: float) -> int:
@@ -95,6 +97,7 @@ class Mtus:
                 mtu = struct.unpack_from("@i", _ask(asked, _SIOCGIFMTU, name))[0]
         except OSError:
             mtu = ETHERNET_MTU
+            self._gone()
         if len(self._known) >= MOST_MTUS:
             self._known.clear()
         self._known[name] = (mtu, now + MTU_KEPT)

@@ -74,8 +74,11 @@ class DownloadTests(NetworkCase):
         self.assertEqual(self.lan.kinds(), ["Ignored", "Ignored", "Dropped", "Dropped", "Dropped", "Probed"])
         self.lan.outcomes.clear()
         for block in range(1, 12):
+            for octets in (b"", b"\0", b"\0\7??", b"\xff" * 2100):
+                self.lan.say(octets, host(1))  # Who is sent a file is not told of it: he might give up.
             self.lan.say(ACK(block), host(1))
         self.lan.say(ACK(11), host(1))
+        self.assertEqual({type(packet) for packet in self.lan.said_to(host(1))}, {wire.Data})
         self.assert_over("Served")
 
     def test_many_in_one_moment(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from ipaddress import IPv4Address
 
-from pixelboot.tftp import service
-from pixelboot.tftp.outcomes import Served
+from pixelboot.tftp import service, wire
+from pixelboot.tftp.outcomes import Probed, Served
 from pixelboot.udp.batch.port import BatchPort
 from pixelboot.udp.sockets import open_socket
 from tests.tftp.loopback import ALL_OF_LOOPBACK, ALSO_HERE, FILE, HERE, SMALL, ServiceCase
@@ -84,6 +84,27 @@ class ServeTests(ServiceCase):
         await self.turns(3)
         self.assertEqual([type(outcome).__name__ for outcome in self.outcomes], ["Ignored"])
         self.assertRaises(BlockingIOError, client.recv, 2000)
+
+    async def test_an_end_before_a_request(self) -> None:
+        """What a client said before it asked anew from its port is heard before, though it was said to another port."""
+        self.service.startService()
+        entry, exit_ = self.service._ports
+        client = self.client()
+        for _ in range(3):
+            client.sendto(rrq("small", tsize=0), (HERE, self.service.port))
+            await self.until(lambda: self.service.transfers == 1)
+            await self.turns(2)
+            self.assertEqual(wire.opcode(client.recv(2000)), wire.Opcode.OACK)
+            client.sendto(wire.error(8, "it is too large"), (HERE, exit_.number))
+            client.sendto(rrq("small"), (HERE, self.service.port))
+            entry.doRead()
+            self.assertEqual([type(outcome) for outcome in self.outcomes], [Probed])
+            await self.until(lambda: self.service.transfers == 1)
+            await self.turns(2)
+            self.assertEqual(client.recv(2000)[:4], wire.data(1, b""))
+            client.sendto(wire.error(0, "enough"), (HERE, exit_.number))
+            await self.until(lambda: self.service.transfers == 0)
+            self.outcomes.clear()
 
     async def test_clients_that_vanish(self) -> None:
         """Clients whose ports are closed while they are sent to do not disturb the one that stays."""

@@ -59,6 +59,15 @@ class MtuTests(SynchronousTestCase):
             self.assertEqual(mtus.of(f"gone{number}", 0.0), ETHERNET_MTU)
         self.assertLessEqual(len(mtus._known), MOST_MTUS)
 
+    def test_renamed(self) -> None:
+        """Who keeps the names of interfaces is told that one is not right any more."""
+        gone: list[str] = []
+        mtus = Mtus(lambda: gone.append("gone"))
+        mtus.of("lo", 0.0)
+        self.assertEqual(gone, [])
+        mtus.of("lo-that-was", 0.0)
+        self.assertEqual(gone, ["gone"])
+
 
 class DefaultTests(SynchronousTestCase):
     """The interface of the default route."""

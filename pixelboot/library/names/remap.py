@@ -7,8 +7,9 @@ as POSIX's extended ones; where several alternatives fit, the first counts, and 
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from re import _parser as re_parser  # type: ignore[attr-defined]  # Its tree has no public face.
@@ -23,8 +24,13 @@ MOST_STEPS = 256
 LONGEST_MATCHED = 256
 """Characters of a name that rules are tried on: what an expression takes grows faster than the name."""
 
-MOST_REPEATED = 8
-"""How often a part of an expression may come that is part of another that may come any number of times."""
+MOST_WAYS = 100_000
+"""In how many ways a name may be cut into what an expression repeats: as many are tried out, in some milliseconds."""
+
+MOST_WAYS_IN_ALL = 1e9
+"""The same of all of an expression: three parts without bound behind each other, and some choices beside them."""
+
+_REPEATS = (re_parser.MAX_REPEAT, re_parser.MIN_REPEAT, re_parser.POSSESSIVE_REPEAT)
 
 OPERATORS: Final = "rgiesaGP46~"
 
@@ -95,11 +101,11 @@ def parse(line: str) -> Rule | None:
     flags = re.ASCII | re.DOTALL | (re.IGNORECASE if "i" in operators else 0)
     try:
         expression = re.compile(_in_python(others[0]), flags)
-        is_nested = _is_nested(re_parser.parse(_in_python(others[0]), flags), False)
+        ways = _ways(re_parser.parse(_in_python(others[0]), flags))
     except (re.error, OverflowError, RecursionError) as problem:
         raise Malformed(f"its regular expression cannot be read: {problem}") from None
-    if is_nested:
-        raise Malformed("a repetition within a repetition may take minutes for one name; say it with one, as [a-z.]*")
+    if ways > MOST_WAYS_IN_ALL:
+        raise Malformed("so many repetitions may take minutes for one name; three without bound are allowed, as .*")
     replacement = others[1] if len(others) > 1 else ""
     for escaped, _ in _ESCAPE.findall(replacement):
         if escaped.isdecimal() and escaped.isascii() and int(escaped) > expression.groups:
@@ -108,20 +114,38 @@ def parse(line: str) -> Rule | None:
     return Rule(operators, expression, replacement)
 
 
-def _is_nested(parsed: Iterable[tuple[object, Any]], inside: bool) -> bool:
-    """Whether something that may come any number of times is part of something that may.
+def _ways(parsed: Any, then: tuple[object, Any] | None = None) -> float:
+    """In how many ways, at the most, a name can be cut into the parts of an expression.  Python tries them all out.
 
-    Python tries out in how many ways a name can be cut into such, and there are twice as many for every character.
+    `parsed` is Python's tree of it, and `then` what comes behind that.
+
+    :raises Malformed: where they become more, by repetition, with every character of the name.
     """
-    for operator, about in parsed:
-        repeats = operator in (re_parser.MAX_REPEAT, re_parser.MIN_REPEAT) and about[1] > MOST_REPEATED
-        if repeats and inside:
-            return True
-        for part in about if isinstance(about, tuple) else ():
-            branches = part if isinstance(part, list) else [part]
-            if any(isinstance(each, re_parser.SubPattern) and _is_nested(each, inside or repeats) for each in branches):
-                return True
-    return False
+    ways = 1.0
+    for at, (operator, about) in enumerate(parsed, 1):
+        after = parsed[at] if at < len(parsed) else then
+        if operator in _REPEATS:
+            least, most, body = about
+            most = min(most, LONGEST_MATCHED)
+            of_body = min(_ways(body), MOST_WAYS_IN_ALL)
+            if most > 1 and of_body > 1 and most * math.log(of_body) > math.log(MOST_WAYS):
+                raise Malformed(
+                    "what may be there or not, or has alternatives or repetitions, within a repetition, may take "
+                    "minutes for one name; say it with one repetition, as [a-z.]*"
+                )
+            if (
+                after is not None
+                and after[0] is re_parser.LITERAL
+                and list(body) == [(re_parser.NOT_LITERAL, after[1])]
+            ):
+                continue  # It ends where the next part is, and nowhere else.
+            ways *= of_body ** min(most, 17) * (most - least + 1)
+        elif operator is re_parser.BRANCH:
+            ways *= sum(_ways(branch, after) for branch in about[1])
+        else:
+            for part in about if isinstance(about, tuple) else (about,):
+                ways *= _ways(part, after) if isinstance(part, re_parser.SubPattern) else 1
+    return ways
 
 
 def remapped(rules: Sequence[Rule], name: str, address: str, writing: bool = False) -> str:

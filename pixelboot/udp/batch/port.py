@@ -151,7 +151,12 @@ class BatchPort(Descriptor):
     def doRead(self) -> None:
         """Take what has arrived and send what is answered, by the batch."""
         with self.together():
-            self._read()
+            self._read(self._wait)
+
+    def catch_up(self) -> None:
+        """Take what has arrived by now, before something is taken that was sent later, and to another port."""
+        with self.together():
+            self._read(_no_wait)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -164,13 +169,13 @@ class BatchPort(Descriptor):
             if not outer and self.fileno() >= 0:
                 self._calls.flush()
 
-    def _read(self) -> None:
+    def _read(self, wait: Callable[[Iterable[Datagram] | None, float], Iterable[Datagram] | None]) -> None:
         calls = self._calls
         end = perf_counter() + LONGEST_TURN
         last: Iterable[Datagram] | None = None
         while self._is_reading:
             try:
-                datagrams = calls.receive() or self._wait(last, end)
+                datagrams = calls.receive() or wait(last, end)
             except OSError as problem:
                 # No memory at this moment, or the interface went down: the next datagram may come.
                 _log.warn("{port}: {problem}", port=self, problem=problem)
@@ -247,3 +252,7 @@ class BatchPort(Descriptor):
         self._calls.send_all(answers)
         if not self._gathers:
             self._calls.flush()
+
+
+def _no_wait(_last: Iterable[Datagram] | None, _end: float) -> None:
+    """Nothing more comes that is waited for."""

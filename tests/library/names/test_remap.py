@@ -87,10 +87,26 @@ class RuleTests(SynchronousTestCase):
 
     def test_time(self) -> None:
         """Expressions for which Python would take minutes are refused, and ordinary ones are not."""
-        for expression in (r"^([a-z0-9]+[-.]?)+\.cfg$", "(a*)*b", "((ab)*c)*", "(a|b+)*c", "(a{1,99}b?)+"):
+        for expression in (
+            *(r"^([a-z0-9]+[-.]?)+\.cfg$", "(a*)*b", "((ab)*c)*", "(a|b+)*c", "(a{1,99}b?)+", "(x{1,3})*", "(a|aa)+"),
+            *(r"^(.|\\)*/$", "^((a|b)|(a|c))*$", "(a*){8}", "((a{1,8}){1,8}){2}", "(a?){99}", "((?:a|ab)b?)*"),
+        ):
             error = str(self.assertRaises(Malformed, parse, f"r {expression} x"))
-            self.assertIn("a repetition within a repetition", error)
-        for expression in (r"^[a-z0-9.-]+\.cfg$", "(ab)*c", "a{2,4}", "([0-9a-f]{2}-){5}", "(a|b)+(c|d)*", "(x{1,3})*"):
+            self.assertIn("within a repetition, may take minutes", error)
+        for expression in ("^.*a.*b.*c.*d", "([^/]*)a([^/]*)b(.*)c(.*)", "(a*)(b*)c*(d*|e)"):
+            error = str(self.assertRaises(Malformed, parse, f"r {expression} x"))
+            self.assertIn("three without bound are allowed", error)
+        for expression in (
+            *(r"^[a-z0-9.-]+\.cfg$", "(ab)*c", "a{2,4}", "([0-9a-f]{2}-){5}", "([0-9a-f]{2}[:-]?){6}", "(a|b)+(c|d)*"),
+            *(
+                "^/?(.*)/(.*)/(.*)$",
+                "(.*/)?",
+                "(/[^/]*){2}",
+                "(efi|bios)?/(x|yy)?",
+                r"(ab|cd){3}",
+                r"^(a/)*(.*\.(efi|0))$",
+            ),
+        ):
             parse(f"r {expression} x")
         self.assertRaises(Forbidden, remapped, [rule for rule in [parse("r a b")] if rule], "n" * 300, "10.0.0.1")
 
