@@ -350,12 +350,10 @@ def in_step(
     ways: list[Any] = []
     noted: list[Member] = []
     others: list[tuple[bytes, bytes, bytes]] = []
-    for datagram in datagrams:
-        said, peer, _ = datagram
+    for said, peer, told in datagrams:
         member = running.get(peer)
-        transfer = None if member is None else member.reading
-        if member is None or transfer is None or said != transfer._awaited:
-            others.append(datagram)
+        if member is None or (transfer := member.reading) is None or said != transfer._awaited:
+            others.append((said, peer, told))
             continue
         base = transfer._sent
         ready = transfer._ready.get(base)
@@ -364,7 +362,7 @@ def in_step(
                 transfer._arrived(base, now)
                 noted.append(member)
             else:  # It is to be read from the file.
-                others.append(datagram)
+                others.append((said, peer, told))
             continue
         packet, transfer._awaited = ready
         transfer._sent = base + 1
