@@ -255,9 +255,7 @@ class Tree(Service):
         way = self._ways.get(candidates)
         if way is None:
             return None
-        now = self._clock.seconds()
         if self._is_good(way, asked_at):
-            way.looked_at = now
             return way
         del self._ways[candidates]
         if way.opened is not None:
@@ -268,7 +266,13 @@ class Tree(Service):
         opened = way.opened
         if way.steps is None or (opened is not None and not opened.is_sure(self._clock)):
             return False
-        return way.looked_at > asked_at or stands(way.steps)
+        if way.looked_at > asked_at:
+            return True
+        now = self._clock.seconds()  # before the look, which takes its time
+        if not stands(way.steps):
+            return False
+        way.looked_at = now
+        return True
 
     async def _way(self, candidates: tuple[Parts, ...]) -> _Way:
         """What is there: remembered, or looked for."""

@@ -210,6 +210,8 @@ class UdpPort(Port):
             if problem.errno in NOT_SEGMENTED:
                 self._too_long = size
             return False
+        except Exception:  # noqa: BLE001 - A mistake of ours, likewise: not all of them need have part in it.
+            return False
         return True
 
     def _problem_with(self, octets: bytes, destination: Destination) -> OSError | None:

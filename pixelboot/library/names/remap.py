@@ -139,7 +139,7 @@ def _ways(parsed: Any, then: tuple[object, Any] | None = None) -> float:
                 and list(body) == [(re_parser.NOT_LITERAL, after[1])]
             ):
                 continue  # It ends where the next part is, and nowhere else.
-            ways *= of_body ** min(most, 17) * (most - least + 1)
+            ways *= of_body**most * (most - least + 1)
         elif operator is re_parser.BRANCH:
             ways *= sum(_ways(branch, after) for branch in about[1])
         else:
