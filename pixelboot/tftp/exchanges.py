@@ -144,7 +144,9 @@ class Exchange:
     because: str = ""
     """Why its blocks are no larger than they are."""
     reported: bool = False
-    """Whether it was said what came of it; it may go on so that the client hears of it, too."""
+    """Whether it was said what came of it."""
+    lingers: bool = False
+    """Whether it goes on only so that the client hears of it, too: then it takes nobody's place."""
     over: bool = False
     """Whether it has ended."""
 
@@ -173,10 +175,13 @@ class Exchanges:
         self._report = report
         self._clock = clock
         self._running: dict[Peer, Exchange] = {}
-        self.count: Callable[[], int] = self._running.__len__
-        """How many run, those whose file is being opened among them."""
+        self._lingering = 0
         self._ended: dict[Peer, float] = {}
         self._deadlines = Deadlines(clock, self._due)
+
+    def count(self) -> int:
+        """How many run, those whose file is being opened among them, and not those that linger."""
+        return len(self._running) - self._lingering
 
     def of(self, peer: Peer) -> Exchange | None:
         """The exchange with this peer."""
@@ -306,6 +311,7 @@ class Exchanges:
         exchange.over = True
         peer, now = exchange.path.peer, self._clock.seconds()
         del self._running[peer]
+        self._lingering -= exchange.lingers
         self._admission.left(exchange, now)
         self._ended.pop(peer, None)
         self._ended[peer] = now
@@ -341,7 +347,10 @@ class Exchanges:
         if deadline is None:
             self._conclude(exchange, transfer)
         elif not exchange.over:
-            if transfer.ending is not None:
+            if transfer.ending is not None and not exchange.lingers:
+                exchange.lingers = True
+                self._lingering += 1
+                self._admission.left(exchange, self._clock.seconds())
                 self._told(exchange, _outcome(exchange, transfer, transfer.ending))
             if deadline < exchange.looked_at:
                 self._look(exchange, deadline)

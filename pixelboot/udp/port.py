@@ -197,7 +197,7 @@ class UdpPort(Port):
     def _send_together(self, alike: list[Posted], destination: Destination) -> bool:
         """Send replies of one size on one way, which the kernel cuts out of one send; False if that cannot be.
 
-        They go through the kernel as one, and wake who waits for them once: it takes a third of the time.
+        They go through the kernel as one, and wake who waits for them once.
         """
         if destination.hwaddr is not None:
             return False  # Each has a frame of its own.

@@ -93,6 +93,19 @@ class UploadTests(TestCase):
         self.assertEqual([type(outcome) for outcome in self.outcomes], [Uploaded] * 3)
         self.assertEqual(sorted(os.listdir(f"{self.root}/dumps")), ["a", "b", "c"])
 
+    async def test_t37_lingering(self) -> None:
+        """A file that is kept takes nobody's place, though its last ACK may still have to be repeated."""
+        await self.stop()
+        write = WriteSettings(folder="dumps", free=0)
+        settings = TftpSettings(port=0, address6="", write=(write,), transfers=2, transfers_per_client=1)
+        self.service = TftpService(reactor, settings, self, self.outcomes.append, lambda _: None, self.root)
+        self.service.startService()
+        for name in ("a", "b", "c", "d"):
+            await upload(reactor, HERE, f"dumps/{name}", b"octets", port=self.service.port)
+            self.assertEqual((type(self.outcomes[-1]), self.service.transfers), (Uploaded, 0))
+        await self.stop()
+        self.assertEqual((len(self.outcomes), self.service.transfers), (4, 0))
+
     async def test_t37_refused(self) -> None:
         """Names that are taken or lie elsewhere, and files that are too large; nothing is left of them."""
         await upload(reactor, HERE, "dumps/a", b"first", port=self.service.port)
