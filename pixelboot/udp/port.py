@@ -11,7 +11,6 @@ import socket
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv4Address
-from itertools import groupby
 from socket import inet_aton, inet_ntoa
 from typing import NamedTuple
 
@@ -22,7 +21,7 @@ from pixelboot.datagram import Arrival, Destination
 from pixelboot.udp.descriptor import Descriptor
 from pixelboot.udp.interfaces import Interface
 from pixelboot.udp.link import Link
-from pixelboot.udp.sockets import NOT_SEGMENTED, PKTINFO, Control, cut, pinned
+from pixelboot.udp.sockets import PKTINFO, Control, pinned
 
 LARGEST_DATAGRAM = 4096
 """Octets that are read of a request; a protocol on such a port knows none this long, and refuses it by its length."""
@@ -30,15 +29,11 @@ MOST_IN_A_TURN = 256
 """Datagrams read before other descriptors get their turn."""
 MOST_TOGETHER = 32
 """Replies that wait for each other, to leave together."""
-MOST_OCTETS = 2000
-"""Replies that are longer, which none is, leave one by one: IPv4 has to carry what is cut into `MOST_TOGETHER`."""
 
 Peer = tuple[str, int]
 """A peer's address and UDP port, as the socket names them."""
 Told = Callable[[OSError | None], None]
 """Hears what became of a datagram: it was sent, or why not."""
-Posted = tuple[bytes, Destination, Told]
-"""A datagram that waits to leave with others."""
 
 _ROOM = socket.CMSG_SPACE(PKTINFO.size)
 _EVERYBODY = "255.255.255.255"
@@ -104,14 +99,13 @@ class UdpPort(Port):
         self._doubt = doubt
         self._may_broadcast = False
         self._timer: IReactorTime = reactor
-        self._posted: list[Posted] = []
+        self._posted: list[tuple[bytes, Destination, Told]] = []
         self._posting: IDelayedCall | None = None
         self._reads = False
         self._wall = wall
         self._received: Callable[[bytes, Arrival, UdpPort], None] = nobody
         self._places: dict[bytes, _Place] = {}
         self._controls: dict[int, Control] = {}
-        self._too_long = MOST_OCTETS
 
     def __str__(self) -> str:
         return super().__str__() if self.interface is None else f"{self.interface.name} udp {self.number}"
@@ -120,7 +114,6 @@ class UdpPort(Port):
         """The interface has other addresses now; it still is the one that the socket was opened on."""
         self.interface = interface
         self._places.clear()
-        self._too_long = MOST_OCTETS
 
     def start(self, received: Callable[[bytes, Arrival, UdpPort], None]) -> None:
         """Read from now on; `received` is called with each datagram, where it came from, and this port to answer by.
@@ -185,34 +178,12 @@ class UdpPort(Port):
         if posting is not None and posting.active():
             posting.cancel()
         posted, self._posted = self._posted, []
-        for (size, destination), run in groupby(posted, _way):
-            alike = list(run)
-            if len(alike) > 1 and size < self._too_long and self._send_together(alike, destination):
-                for _, _, told in alike:
-                    self._tell(told, None)
-                continue
-            for octets, _, told in alike:
-                self._tell(told, self._problem_with(octets, destination))
-
-    def _send_together(self, alike: list[Posted], destination: Destination) -> bool:
-        """Send replies of one size on one way, which the kernel cuts out of one send; False if that cannot be.
-
-        They go through the kernel as one, and wake who waits for them once.
-        """
-        if destination.hwaddr is not None:
-            return False  # Each has a frame of its own.
-        size = len(alike[0][0])
-        try:
-            control, way = self._to(_text(int(destination.address)), destination)
-            self._socket.sendmsg([octets for octets, _, _ in alike], [*control, cut(size)], 0, way)
-        except OSError as problem:
-            # Nothing was sent; and what is wrong with each is told when it is sent alone.
-            if problem.errno in NOT_SEGMENTED:
-                self._too_long = size
-            return False
-        except Exception:  # noqa: BLE001 - A mistake of ours, likewise: not all of them need have part in it.
-            return False
-        return True
+        for octets, destination, told in posted:
+            problem = self._problem_with(octets, destination)
+            try:
+                told(problem)
+            except Exception:  # noqa: BLE001 - A mistake of ours, of which no other reply is to suffer.
+                _log.failure("{port}: what became of a reply could not be told", port=self)
 
     def _problem_with(self, octets: bytes, destination: Destination) -> OSError | None:
         """Send a datagram; why that could not be."""
@@ -224,12 +195,6 @@ class UdpPort(Port):
             _log.failure("{port}: a reply could not be sent", port=self)
             return OSError(f"{type(problem).__name__}: {problem}")
         return None
-
-    def _tell(self, told: Told, problem: OSError | None) -> None:
-        try:
-            told(problem)
-        except Exception:  # noqa: BLE001 - A mistake of ours, of which no other reply is to suffer.
-            _log.failure("{port}: what became of a reply could not be told", port=self)
 
     def send(self, octets: bytes, destination: Destination) -> None:
         """Send one datagram at once; raises OSError when the network does not take it.
@@ -243,11 +208,6 @@ class UdpPort(Port):
             return
         else:
             address = _EVERYBODY
-        control, way = self._to(address, destination)
-        self._socket.sendmsg((octets,), control, 0, way)
-
-    def _to(self, address: str, destination: Destination) -> tuple[Control, Peer]:
-        """What the kernel is told with a datagram for `address`, and where that is; the socket may send there now."""
         if self._socket.fileno() < 0:
             raise OSError(f"{self} is closed: the interface has gone, or is not served any more")
         interface = self.interface
@@ -262,7 +222,7 @@ class UdpPort(Port):
             if len(self._controls) >= _MOST_KNOWN:
                 self._controls.clear()
             control = self._controls[source] = pinned(destination.source, 0 if interface is None else interface.index)
-        return control, (address, destination.port)
+        self._socket.sendmsg((octets,), control, 0, (address, destination.port))
 
     def _place(self, told: bytes) -> _Place | None:
         """Where that is which the system describes so; None if the port is stopped, for there is no such place."""
@@ -283,11 +243,6 @@ class UdpPort(Port):
         # The interface's own object for the address: to find it among the others again takes no time.
         place = self._places[told] = _Place(self.interface.name, ours[ours.index(local)], packed != sent_to, ours)
         return place
-
-
-def _way(posted: Posted) -> tuple[int, Destination]:
-    """Where a datagram goes, and how long it is: the kernel can cut those that are alike in both out of one send."""
-    return len(posted[0]), posted[1]
 
 
 def nobody(*_: object) -> None:
