@@ -6,6 +6,7 @@ import sys
 
 from benchmarks import boot_time, catalogue, containers, offers
 from benchmarks.dhcp import run as dhcp
+from benchmarks.http import run as http
 from benchmarks.tftp import run as tftp
 
 if __name__ == "__main__":
@@ -17,6 +18,7 @@ if __name__ == "__main__":
                 offers.main(["--check"]),
                 dhcp.main(["--check"]),
                 tftp.main(["--check"]),
+                http.main(["--check"]),
                 boot_time.main([]),
                 boot_time.main(["--firmware", "uefi"]),
             ]

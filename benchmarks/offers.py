@@ -137,10 +137,14 @@ def _generated(client: Namespace, seconds: float, rate: float, busy: BusyDecoder
             raise LabError(f"the client failed:\n{generator.tail()}")
     if seen.count(False) > len(seen) // 10:
         raise LabError(f"the server was decoding in {seen.count(True)} of {len(seen)} looks only")
-    return _found(generator)
+    return found(generator)
 
 
-def _found(generator: Process) -> Mapping[str, float]:
+def found(generator: Process) -> Mapping[str, float]:
+    """What a client that was started to `generate` found out, and has printed.
+
+    :raises LabError: if it had hardly any answer.
+    """
     waits, sent = json.loads(generator.lines[-1].text)
     waits.sort()
     if len(waits) < 100:

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.tftp import load, scenarios
 from benchmarks.tftp.servers import Server
+from benchmarks.usage import Processes, busy
 from lab.needs import program
 from lab.network.namespace import Network
 from lab.process import LabError, Process, run, wait_until
@@ -24,8 +24,6 @@ PATIENCE = 30.0
 LONGEST = 180.0
 """Seconds that a load may take: longer than it gives itself."""
 
-_TICK = os.sysconf("SC_CLK_TCK")
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _LOOK = 0.1
 """Seconds between two looks at a server's memory while it is asked."""
 
@@ -52,32 +50,17 @@ class Running:
 
     def __init__(self, process: Process, processor: int, hides_children: bool) -> None:
         """Describe the one whose first process this is, and the processor that it has."""
-        self._process = process
+        self._processes = Processes(process.pid)
         self._processor = processor
         self._hides_children = hides_children
 
-    def _processes(self) -> Iterator[list[str]]:
-        """The fields of proc(5)'s ``stat``, from the third on, of its processes."""
-        pids = [self._process.pid]
-        while pids:
-            pid = pids.pop()
-            try:
-                stat = Path(f"/proc/{pid}/stat").read_text()
-                children = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children")]
-            except OSError:
-                continue
-            pids += [int(word) for text in children for word in text.split()]
-            yield stat.rpartition(")")[2].split()
-
     def cpu(self) -> float:
         """Seconds of processor that its processes have taken, those that have ended included."""
-        if self._hides_children:
-            return _busy(str(self._processor))
-        return sum(int(word) for fields in self._processes() for word in fields[11:15]) / _TICK
+        return busy(str(self._processor)) if self._hides_children else self._processes.cpu()
 
     def memory(self) -> int:
         """Octets of memory that its processes have, each by itself."""
-        return sum(int(fields[21]) for fields in self._processes()) * _PAGE
+        return self._processes.memory()
 
 
 class Stand:
@@ -155,7 +138,7 @@ class Stand:
 
         :raises lab.process.LabError: if it fails or takes too long, or if nobody gets a file.
         """
-        busy, cpu, own, at = _busy(), running.cpu(), sum(os.times()[:4]), time.monotonic()
+        whole, cpu, own, at = busy(), running.cpu(), sum(os.times()[:4]), time.monotonic()
         memory = running.memory()
         with self.start(words) as process:
 
@@ -170,12 +153,5 @@ class Stand:
         said = load.found(process.lines[-1].text)
         used, wall = running.cpu() - cpu, time.monotonic() - at
         # This program's own part, and the load's, which has ended, are in the last.
-        others = _busy() - busy - used - (sum(os.times()[:4]) - own)
+        others = busy() - whole - used - (sum(os.times()[:4]) - own)
         return Asked(said, used, memory, max(0.0, others) / wall / 2)
-
-
-def _busy(processor: str = "") -> float:
-    """Seconds that one or all processors have worked, or were taken away by a host, since the start (proc(5))."""
-    lines = (line.split() for line in Path("/proc/stat").read_text().splitlines())
-    fields = next([int(word) for word in words] for name, *words in lines if name == f"cpu{processor}")
-    return (sum(fields[:8]) - fields[3] - fields[4]) / _TICK
