@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -132,9 +133,9 @@ class ServerCase(SynchronousTestCase):
         return channel.ask(site, "GET", "/api/v1/status")
 
     def port(self, name: str) -> int:
-        """The port of a service, from the status."""
+        """The port of a service of TCP, from the URL in the status."""
         (line,) = (each["listening"] for each in self.status()["services"] if each["name"] == name)
-        return int(line.split()[-1])
+        return int(urlsplit(line).port or 0)
 
     def watch(self, process: Process) -> Callable[[], None]:
         """A function that waits until every process that the server has started by now is gone."""

@@ -22,7 +22,9 @@ class ExampleTests(SynchronousTestCase):
     def test_site(self) -> None:
         """The settings file can be used, and shows something of every subject."""
         site = load(str(EXAMPLES / "site.toml"), {}, {})
-        self.assertEqual((site.dhcp.mode, len(site.dhcp.subnet), site.http.listen), ("server", 1, "tcp:80"))
+        self.assertEqual(
+            (site.dhcp.mode, len(site.dhcp.subnet), str(site.http.listen[0])), ("server", 1, "http://0.0.0.0:80/")
+        )
         text = (EXAMPLES / "site.toml").read_text(encoding="utf-8")
         for subject in {setting.path[0] for setting in declared(Site)}:
             self.assertRegex(text, rf"(?m)^(\[{subject}\]$|{subject} = )")

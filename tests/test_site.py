@@ -65,13 +65,19 @@ class LoadTests(SynchronousTestCase):
     def test_nothing_said(self) -> None:
         """Without any settings pixelboot is safe: it gives out no addresses."""
         site = load(None, NOTHING, {})
-        self.assertEqual((site.state, site.dhcp.mode, site.http.listen), ("/var/lib/pixelboot", "proxy", "tcp:8080"))
+        self.assertEqual(
+            (site.state, site.dhcp.mode, str(site.http.listen[0])),
+            ("/var/lib/pixelboot", "proxy", "http://0.0.0.0:8080/"),
+        )
         self.assertEqual(site, build(Site, {}))
 
     def test_file(self) -> None:
         """Tables, and tables in arrays, reach their subjects."""
         site = load(self.written(EXAMPLE), NOTHING, {})
-        self.assertEqual((site.state, site.boot.default, site.http.listen), ("/srv/pixelboot", "debian", "tcp:80"))
+        self.assertEqual(
+            (site.state, site.boot.default, str(site.http.listen[0])),
+            ("/srv/pixelboot", "debian", "http://0.0.0.0:80/"),
+        )
         self.assertEqual([subnet.network for subnet in site.dhcp.subnet], [IPv4Network("10.77.0.0/24")])
 
     def test_who_wins(self) -> None:
@@ -93,7 +99,9 @@ class LoadTests(SynchronousTestCase):
     def test_words(self) -> None:
         """What is typed replaces what the file says, and nothing beside it."""
         site = load(self.written(EXAMPLE), {("http", "listen"): "tcp:81", ("boot", "timeout"): "3"}, {})
-        self.assertEqual((site.http.listen, site.boot.timeout, site.boot.default), ("tcp:81", 3.0, "debian"))
+        self.assertEqual(
+            (str(site.http.listen[0]), site.boot.timeout, site.boot.default), ("http://0.0.0.0:81/", 3.0, "debian")
+        )
 
     def test_paths(self) -> None:
         """The containers and the control socket are in the state folder; the containers need not be."""

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
-from pixelboot.config import Kind, listing, setting, switch, text
+from pixelboot.config import Invalid, Kind, listing, one_or_more, setting, switch, text
+from pixelboot.http.endpoint.said import Endpoint
 from pixelboot.malformed import Malformed
 
+_ALLOWED = (
+    'a Twisted endpoint like "tcp:8080", "tcp:80:interface=10.77.0.1" or '
+    '"ssl:443:privateKey=/etc/pixelboot/key.pem:certKey=/etc/pixelboot/cert.pem"'
+)
 
-def _possible(listen: str) -> None:
-    port = listening_port(listen)
-    if port is not None and port > 65535:
-        raise Malformed("a port is at most 65535")
+
+def endpoints() -> Kind[tuple[Endpoint, ...]]:
+    """An endpoint, a list of them, or the empty string for none; no two of them take the same port or socket."""
+    words = text()
+    several = one_or_more(Kind(_ALLOWED, lambda value: Endpoint.parse(words.parse(value)), show=lambda each: each.text))
+
+    def parse(value: object) -> tuple[Endpoint, ...]:
+        if not isinstance(value, list) or len(value) < 2:
+            return several.parse(value)
+        found = list[Endpoint]()
+        for number, item in enumerate(value, 1):
+            try:
+                found += several.parse([item])
+            except ValueError as problem:
+                why = f" ({problem})" if isinstance(problem, Malformed) else ""
+                raise Invalid(f"[{number}]", item, f"must be {_ALLOWED}{why}") from None
+            for place, other in enumerate(found[:-1], 1):
+                if other.clashes(found[-1]):
+                    raise Invalid(f"[{number}]", item, f"must be another than number {place}, which takes the same")
+        return tuple(found)
+
+    return replace(several, parse=parse)
 
 
 def _not_empty(path: str) -> None:
@@ -36,10 +59,13 @@ def folders() -> Kind[tuple[str, ...]]:
 class HttpSettings:
     """Where HTTP is served, and what."""
 
-    listen: str = setting(
-        text('a Twisted endpoint like "tcp:8080" or "tcp:80:interface=10.77.0.1", or "" for none', _possible),
-        "tcp:8080",
-        help="The Twisted endpoint that HTTP is served on; empty turns the service off.",
+    listen: tuple[Endpoint, ...] = setting(
+        endpoints(),
+        (Endpoint.parse("tcp:8080"),),
+        help="The Twisted endpoints that HTTP is served on; none turns the service off. tcp: is a port at IPv4 "
+        "addresses, tcp6: one at IPv6 addresses (at :: also IPv4, unless another endpoint has the port there), ssl: a "
+        "port with TLS, whose key and certificate are read again when the files change, unix: a socket in the file "
+        "system, systemd: one that systemd hands over. Machines are sent to the first that has a port and no TLS.",
     )
     root: tuple[str, ...] = setting(
         folders(),
@@ -54,8 +80,6 @@ class HttpSettings:
     )
 
 
-def listening_port(listen: str) -> int | None:
-    """The TCP port that an endpoint string names, or None when it names none (a Unix socket, an inherited one)."""
-    kind, *words = re.split(r"(?<!\\):", listen)
-    ports = [word.removeprefix("port=") for word in words if word.startswith("port=") or "=" not in word]
-    return int(ports[0]) if kind in ("tcp", "tcp6") and ports and re.fullmatch("[0-9]{1,5}", ports[0]) else None
+def listening_port(listen: Iterable[Endpoint]) -> int | None:
+    """The TCP port that machines are sent to: of the first endpoint that names one and has no TLS; None without."""
+    return next((each.port for each in listen if each.port is not None and not each.is_secure), None)

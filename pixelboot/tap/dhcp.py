@@ -125,7 +125,8 @@ def check_reachable(site: Site, http_host: str | None) -> None:
             told = set()
     everywhere = {"0.0.0.0", "::"}
     if http_host is not None and http_host not in everywhere | told:
-        raise ConfigError("http.listen", site.http.listen, reach)
+        plain = next((each.text for each in site.http.listen if not each.is_secure and each.port is not None), "")
+        raise ConfigError("http.listen", plain, reach)
     tftp = site.tftp
     if tftp.enabled and site.boot.tftp_server is None and str(tftp.address) not in everywhere | told:
         raise ConfigError("tftp.address", str(tftp.address), reach)

@@ -8,14 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from typing import Any
 
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IStreamServerEndpoint
-
 from pixelboot.config import ConfigError
 from pixelboot.library import trust
 from pixelboot.library.names.packaged import PACKAGED
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site
+from pixelboot.tap import places
 from pixelboot.tftp.write import folder
 from pixelboot.udp.interfaces import Interface, default_interface, interfaces
 
@@ -61,8 +59,8 @@ def examine(site: Site, parts: frozenset[str], reactor: Any) -> None:
             if not os.path.isdir(root):
                 raise ConfigError("http.root", root, "must be a folder that exists")
         trust.load(site.containers.trusted_keys)
-    if site.http.listen and parts_on & {"http", "dhcp"}:  # DHCP sends machines there.
-        endpoint(site, reactor)
+    if parts_on & {"http", "dhcp"}:  # DHCP sends machines there.
+        places.examine(site.http.listen, reactor, is_served="http" in parts_on)
     if "dhcp" in parts_on:
         serving(site)
 
@@ -161,9 +159,14 @@ def apart(site: Site, found: Mapping[str, Interface]) -> list[str]:
 
 
 def doubts(site: Site, parts: frozenset[str]) -> list[str]:
-    """What is no mistake, but may be one, about DHCP's interfaces as they are at this moment: a line each."""
-    if "dhcp" not in wanted(site, parts):
-        return []
+    """What is no mistake, but may be one: a line each."""
+    parts_on = wanted(site, parts)
+    lines = places.doubts(site.http.listen) if "http" in parts_on else []
+    return lines + _doubts_of_interfaces(site) if "dhcp" in parts_on else lines
+
+
+def _doubts_of_interfaces(site: Site) -> list[str]:
+    """Those about DHCP's interfaces as they are at this moment."""
     there = known()
     lines = []
     for name in listening(site)(there):
@@ -176,15 +179,6 @@ def doubts(site: Site, parts: frozenset[str]) -> list[str]:
         addresses = ", ".join(map(str, there[name].addresses))
         lines.append(f"dhcp.interface: {name} ({addresses}) has no address in a subnet, only relays are answered there")
     return lines
-
-
-def endpoint(site: Site, reactor: Any) -> IStreamServerEndpoint:
-    """The endpoint of ``http.listen``; raises `ConfigError`."""
-    try:
-        found: IStreamServerEndpoint = serverFromString(reactor, site.http.listen)
-    except Exception as problem:  # noqa: BLE001 - endpoints are read by plugins, and each raises what it likes
-        raise ConfigError("http.listen", site.http.listen, f"must be a Twisted endpoint: {problem}") from None
-    return found
 
 
 def why(problem: OSError) -> str:

@@ -10,8 +10,10 @@ from twisted.python import usage
 
 from pixelboot.config import Declared, declared, dump, encodable
 from pixelboot.malformed import Malformed
+from pixelboot.outcome import printable
 from pixelboot.site import Site, load
-from pixelboot.tap.examine import EVERYTHING, doubts, examine
+from pixelboot.tap.examine import EVERYTHING, doubts, examine, wanted
+from pixelboot.tap.places import summary
 
 
 def _option(setting: Declared, part: str) -> str:
@@ -71,7 +73,11 @@ class Options(usage.Options):
         examine(self.site, parts, reactor)
         for line in doubts(self.site, parts):
             sys.stderr.write(f"pixelboot: {line}\n")
-        sys.stdout.write(encodable(dump(self.site), sys.stdout.encoding or "utf-8"))
+        told = dump(self.site)
+        if "http" in wanted(self.site, parts):
+            # A comment of TOML, so that all of it can be a settings file.
+            told += "".join(f"\n# {printable(line, 1000)}" for line in summary(self.site.http.listen)) + "\n"
+        sys.stdout.write(encodable(told, sys.stdout.encoding or "utf-8"))
 
     def _words(self, setting: Declared) -> str | None:
         """What the command line says of a setting; None for nothing."""

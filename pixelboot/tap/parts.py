@@ -7,7 +7,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from ipaddress import ip_address
 from typing import Any
@@ -25,7 +25,7 @@ from pixelboot.dhcp.network.network import Network
 from pixelboot.http.channel import BootSite
 from pixelboot.http.exchange import Shared
 from pixelboot.http.resource import BootRoot
-from pixelboot.http.service import HttpService
+from pixelboot.http.service import HttpService, NotListening
 from pixelboot.http.settings import listening_port
 from pixelboot.library import trust
 from pixelboot.library.generated import Generated
@@ -41,8 +41,9 @@ from pixelboot.state.hosts import FILE_NAME as HOSTS_FILE
 from pixelboot.state.hosts import HostsFile, SqliteHosts
 from pixelboot.state.lock import StateLock
 from pixelboot.tap.dhcp import check_reachable, dhcp_service, name_servers
-from pixelboot.tap.examine import endpoint, examine, tftp_root, wanted, why
+from pixelboot.tap.examine import examine, tftp_root, wanted, why
 from pixelboot.tap.loaders import LoaderCheck
+from pixelboot.tap.places import Certificates, endpoints
 from pixelboot.tap.server import Server
 from pixelboot.tftp.service import NotBound, TftpService
 from pixelboot.tftp.settings import TftpSettings
@@ -174,14 +175,17 @@ class _Parts:
         )
         shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
         root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices, self._hosts)
-        service = HttpService(endpoint(site, self._reactor), BootSite(root, self._report, self._reactor))
-        self._listen(service, "http.listen", site.http.listen)
+        certificates = Certificates(self._report, self._reactor)
+        made = endpoints(site.http.listen, self._reactor, certificates)
+        service = HttpService(made, BootSite(root, self._report, self._reactor))
+        self._listen(service, "http.listen", [each.text for each in site.http.listen])
         self._http_port, self._http_host = service.port, service.host
         if site.tftp.generated and service.port is not None:
-            made = Generated(library, root.scripts, self._url, self._reactor, ignore_case=site.tftp.ignore_case)
-            self._tree.serve_also(made)
+            generated = Generated(library, root.scripts, self._url, self._reactor, ignore_case=site.tftp.ignore_case)
+            self._tree.serve_also(generated)
         store.setServiceParent(self._server)
         library.setServiceParent(self._server)
+        certificates.setServiceParent(self._server)
         service.setServiceParent(self._server)
         self._subjects.append(Containers(library, store, root.shown, self._report))
         if self._hosts is not None:
@@ -213,9 +217,9 @@ class _Parts:
 
         resource = control_resource(described, self._server.end, *self._subjects)
         at = UNIXServerEndpoint(self._reactor, path, mode=0o600, wantPID=False)
-        service = HttpService(at, BootSite(resource, self._report, self._reactor))
+        service = HttpService([at], BootSite(resource, self._report, self._reactor))
         service.name = "control"
-        self._listen(service, "state", self._site.state)
+        self._listen(service, "state", [self._site.state])
         service.setServiceParent(self._server)
 
     def settle_memory(self) -> None:
@@ -223,15 +227,18 @@ class _Parts:
         if self._own:
             gc.freeze()
 
-    def _listen(self, service: HttpService, key: str, value: str) -> None:
-        """Take the service's endpoint now; nobody is answered before the service starts."""
+    def _listen(self, service: HttpService, key: str, values: Sequence[str]) -> None:
+        """Take the service's endpoints now; nobody is answered before the service starts.
+
+        The setting `key` has one of the `values` for each.
+        """
         outcome: list[Failure | None] = []
         Deferred.fromCoroutine(service.listen()).addBoth(outcome.append)
         self._undo.callback(service.abandon)
         failure = outcome[0] if outcome else Failure(TimeoutError("the endpoint takes its time"))
         if failure is not None:
-            why = failure.getErrorMessage()
-            raise ConfigError(key, value, f"cannot be listened on: {why}")
+            number = failure.value.number if isinstance(failure.value, NotListening) else 0
+            raise ConfigError(key, values[number], f"cannot be listened on: {failure.getErrorMessage()}")
 
 
 def _names(settings: TftpSettings) -> Names:

@@ -16,6 +16,7 @@ from pixelboot.boot.seam import Choices, ContainerStore
 from pixelboot.dhcp.neighbours import Neighbour
 from pixelboot.dhcp.network.scope import Link
 from pixelboot.dhcp.service import DhcpService
+from pixelboot.http.endpoint.certificate import Certificate
 from pixelboot.http.service import HttpService
 from pixelboot.leases.lease import Lease, Pool, State
 from pixelboot.library.catalog import Container
@@ -83,16 +84,20 @@ async def describe_tftp(service: TftpService, root: str) -> Status:
 async def describe_http(
     service: HttpService, library: Library, site: Site, store: ContainerStore | None = None
 ) -> Status:
-    """The HTTP service in a line, the containers as far as `MOST_CONTAINERS`, and how many there are in each state.
+    """The HTTP service, a line for each place, the containers as far as `MOST_CONTAINERS`, and how many of each state.
 
     `store` says what the operator has decided about them.
     """
     choices = Choices() if store is None else await store.choices()
-    at = site.http.listen if service.port is None else f"tcp {service.port}"
-    about = f"{service.connections} connections, serves {', '.join(site.roots)}"
-    line = {"name": service.name, "listening": at, "about": about}
+    count = service.connections
+    about = f"{count} {'connection' if count == 1 else 'connections'}, serves {', '.join(site.roots)}"
+    lines: list[Line] = []
+    for place in service.places:
+        told = [] if place.certificate is None else [_certificate(place.certificate)]
+        told += [] if lines else [about]  # They are the same connections and folders for all places.
+        lines.append({"name": service.name, "listening": str(place), "about": ", ".join(told)})
     return {
-        "services": [line],
+        "services": lines or [{"name": service.name, "listening": "nowhere", "about": about}],
         "containers": [_container(each, choices) for each in library.containers[:MOST_CONTAINERS]],
         "container_counts": Counter(map(attrgetter("state"), library.containers)),
     }
@@ -198,6 +203,12 @@ def _link(link: Link, tally: _Tally) -> Line:
         rest = ", ".join(f"{count} {what}" for count, what in others if count)
         about = f"{tally.used[State.BOUND]} of {tally.size} addresses leased{kept}{rest and '; '}{rest}"
     return {"name": f"dhcp {link.mode}", "listening": called, "about": about}
+
+
+def _certificate(certificate: Certificate) -> str:
+    """What there is to say of a certificate."""
+    trouble = f" (a new one is not taken: {certificate.trouble})" if certificate.trouble else ""
+    return f"certificate until {certificate.pair.until}{trouble}"
 
 
 def _neighbour(neighbour: Neighbour) -> dict[str, object]:

@@ -20,7 +20,7 @@ NOON = datetime(2026, 3, 1, 12, 0, 0).astimezone()
 
 def service(**fields: object) -> dict[str, object]:
     """The line of a service."""
-    return {"name": "http", "listening": "tcp 8080", "about": "1 connections, serves /r"} | fields
+    return {"name": "http", "listening": "http://0.0.0.0:8080/", "about": "1 connection, serves /r"} | fields
 
 
 def container(**fields: object) -> dict[str, object]:
@@ -118,7 +118,7 @@ class LinesTests(SynchronousTestCase):
                 "state in /s",
                 "",
                 "services",
-                "  http        tcp 8080                 1 connections, serves /r",
+                "  http        http://0.0.0.0:8080/     1 connection, serves /r",
                 "  dhcp        no leases                gives no leases for 9 s: /s/l: disk is full",
                 "  dhcp        eno1 udp 67, 4011        as 10.77.0.1",
                 "  dhcp        eno2                     waiting: there is no such interface",

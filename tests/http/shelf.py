@@ -234,7 +234,7 @@ class HttpCase(TestCase):
         self.outcomes: list[Outcome] = []
         self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices, hosts)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = HttpService(endpoint, self.site)
+        self.service = HttpService([endpoint], self.site)
         await self.service.listen()
         self.service.startService()
         self.addCleanup(self._stop)

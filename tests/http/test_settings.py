@@ -4,41 +4,11 @@ from __future__ import annotations
 
 import tomllib
 
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.protocol import Factory
-from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import ConfigError, Words, build, dump
+from pixelboot.http.endpoint.said import Endpoint
 from pixelboot.http.settings import HttpSettings, listening_port
-
-PORTS = [
-    ("tcp:8080", 8080),
-    ("tcp:80:interface=10.77.0.1", 80),
-    ("tcp:port=80:interface=10.77.0.1", 80),
-    ("tcp:interface=10.77.0.1:port=80", 80),
-    ("tcp:interface=10.77.0.1:80", 80),
-    ("tcp:80:interface=\\:\\:1:backlog=5", 80),
-    ("tcp6:8080", 8080),
-    ("tcp6:port=8080:interface=\\:\\:", 8080),
-    ("tcp:0", 0),
-]
-
-NO_PORT = [
-    "",
-    "tcp",
-    "tcp:",
-    "tcp:http",
-    "tcp:-1",
-    "tcp:123456",
-    "unix:/run/http",
-    "unix:/run/tcp:80",
-    "fd:3",
-    ":80",
-    "8080",
-]
 
 
 class HttpSettingsTests(SynchronousTestCase):
@@ -46,7 +16,9 @@ class HttpSettingsTests(SynchronousTestCase):
 
     def test_defaults(self) -> None:
         """Nothing said: a port that needs no root, and the folder in the state."""
-        self.assertEqual(build(HttpSettings, {}), HttpSettings(listen="tcp:8080", root=(), ranges=True))
+        self.assertEqual(
+            build(HttpSettings, {}), HttpSettings(listen=(Endpoint.parse("tcp:8080"),), root=(), ranges=True)
+        )
 
     def test_folders(self) -> None:
         """One folder, several in a list, or several behind one another on the command line."""
@@ -78,24 +50,63 @@ class HttpSettingsTests(SynchronousTestCase):
             self.assertEqual(str(error), message)
 
 
-class ListeningPortTests(SynchronousTestCase):
-    """Which port the scripts' URL must name."""
+class ListenTests(SynchronousTestCase):
+    """``http.listen``."""
 
-    def test_agrees_with_twisted(self) -> None:
-        """It is the port that Twisted then listens on."""
-        for listen, port in PORTS:
-            self.assertEqual(listening_port(listen), port, listen)
-            reactor = MemoryReactor()
-            self.successResultOf(serverFromString(reactor, listen).listen(Factory()))
-            self.assertEqual(reactor.tcpServers[0][0], port, listen)
+    def test_endpoints(self) -> None:
+        """One, several, or none; on the command line behind one another."""
+        for listen, endpoints in (
+            ("", []),
+            ([], []),
+            ("tcp:80", ["tcp:80"]),
+            (["tcp:80"], ["tcp:80"]),
+            (["tcp:80", "tcp6:80", "unix:/a,b"], ["tcp:80", "tcp6:80", "unix:/a,b"]),
+            (Words(""), []),
+            (Words("tcp:80"), ["tcp:80"]),
+            (Words("tcp:80,unix:/a"), ["tcp:80", "unix:/a"]),
+        ):
+            settings = build(HttpSettings, {"listen": listen})
+            self.assertEqual([each.text for each in settings.listen], endpoints, listen)
+            self.assertEqual(build(HttpSettings, tomllib.loads(dump(settings))), settings, listen)
 
-    def test_none(self) -> None:
-        """Whatever is no TCP port has none."""
-        for listen in NO_PORT:
-            self.assertIsNone(listening_port(listen), listen)
+    def test_refused(self) -> None:
+        """The one at fault is named, and what it takes from which other."""
+        allowed = (
+            'must be a Twisted endpoint like "tcp:8080", "tcp:80:interface=10.77.0.1" or '
+            '"ssl:443:privateKey=/etc/pixelboot/key.pem:certKey=/etc/pixelboot/cert.pem"'
+        )
+        several = ', a list of such, or "" for none'
+        for listen, message in (
+            (80, f"listen = 80: {allowed}{several}"),
+            ("tcp:65536", f'listen = "tcp:65536": {allowed}{several} (a port is at most 65535)'),
+            (["tcp:65536"], f'listen = ["tcp:65536"]: {allowed}{several} (a port is at most 65535)'),
+            (["tcp:80", 5], f"listen[2] = 5: {allowed}"),
+            (["tcp:80", ""], f'listen[2] = "": {allowed} (it does not begin with its kind, as tcp)'),
+            (["tcp:80", "tcp:65536"], f'listen[2] = "tcp:65536": {allowed} (a port is at most 65535)'),
+            (
+                ["tcp:81", "tcp:80", "tcp:80"],
+                'listen[3] = "tcp:80": must be another than number 2, which takes the same',
+            ),
+            (
+                Words("tcp:80,tcp:80:interface=127.0.0.1"),
+                'listen[2] = "tcp:80:interface=127.0.0.1": must be another than number 1, which takes the same',
+            ),
+        ):
+            error = self.assertRaises(ConfigError, build, HttpSettings, {"listen": listen})
+            self.assertEqual(str(error), message)
 
-    @given(st.text(max_size=30) | st.text(alphabet="tcp6:port=08\\٣", max_size=30).map("tcp:".__add__))
-    def test_any_text(self, listen: str) -> None:
-        """Whatever is typed is a port or none."""
-        port = listening_port(listen)
-        self.assertTrue(port is None or 0 <= port <= 99999, listen)
+    def test_where_machines_are_sent(self) -> None:
+        """To the first that has a port and no TLS."""
+        tls = "ssl:443:privateKey=/k"
+        for listen, port in (
+            ("", None),
+            ("tcp:8080", 8080),
+            ("tcp6:80", 80),
+            (tls, None),
+            ([tls, "tcp:8080", "tcp:80"], 8080),
+            (["unix:/a", "systemd:domain=INET:index=0"], None),
+            (["unix:/a", "systemd:domain=INET:index=0", "tcp:81"], 81),
+            ("tcp:0", 0),
+            ("tcp:http", None),
+        ):
+            self.assertEqual(listening_port(build(HttpSettings, {"listen": listen}).listen), port, listen)

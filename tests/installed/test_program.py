@@ -61,7 +61,7 @@ class ProcessTests(ServerCase):
         for line in (
             rf"pixelboot \S+, process {process.pid}, up \d+ ",
             rf"state in {self.state}",
-            rf"  http +tcp {http} +\d connections, serves {root}",
+            rf"  http +http://127.0.0.1:{http}/ +\d connections?, serves {root}",
             rf"  dhcp +lo udp {udp}, \d+ +as 127\.0\.0\.1",
             r"  dhcp server +.*0 of 100 addresses .*leased",
             r"  demo +ready +\d+ B  De.*mo.*\[2J\$\{x\}",
@@ -93,12 +93,12 @@ class ProcessTests(ServerCase):
     def test_killed_and_terminated(self) -> None:
         """A kill leaves a socket that the next start takes over; SIGTERM ends that one in order."""
         file = settings(self.folder, free_udp_port())
-        first = self.start("--config", file, ready="answering on ")
+        first = self.start("--config", file, ready="answering on lo")
         gone = self.watch(first)
         first.kill()
         gone()
         self.assertTrue((self.state / "control").exists())
-        second = self.start("--config", file, ready="answering on ")
+        second = self.start("--config", file, ready="answering on lo")
         self.assertEqual(self.status()["pid"], second.pid)
         gone = self.watch(second)
         second.send_signal(signal.SIGTERM)

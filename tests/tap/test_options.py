@@ -14,6 +14,7 @@ from pixelboot.config import Declared, declared, dump
 from pixelboot.config import build as parse
 from pixelboot.site import Site
 from pixelboot.tap.options import DhcpOptions, HttpOptions, Options, TftpOptions
+from tests.http.authority import Authority
 from tests.running import folder_for
 
 VALUES: dict[str, object] = {
@@ -208,6 +209,24 @@ class OptionsTests(SynchronousTestCase):
         _, said = self.checked("--dhcp-interface", "gone0", "--dhcp-mode", "off")
         self.assertEqual(said, "")
 
+    def test_check_tells_where_http_is(self) -> None:
+        """As machines reach it, in a comment of TOML; what may be a mistake is told beside it."""
+        files = Authority().put(self.folder / "tls")
+        os.chmod(files.key, 0o644)
+        tls = f"ssl:443:interface=\\:\\::privateKey={files.key}:certKey={files.certificate}"
+        words = ("--dhcp-mode", "off", "--http-listen")
+        printed, said = self.checked(*words, f"tcp:80,{tls},unix:/run/x.sock,systemd:domain=INET:index=0")
+        self.assertEqual(tomllib.loads(printed)["http"]["listen"][1], tls)
+        comments = [line.removeprefix("# HTTP is served at ") for line in printed.splitlines() if line[:1] == "#"]
+        self.assertEqual([line.split(" with ")[0] for line in comments],
+                         ["http://0.0.0.0:80/", "https://[::]:443/", "unix:/run/x.sock", "systemd:domain=INET:index=0"],
+                         )  # fmt: skip
+        self.assertEqual([line.split(": ")[1] for line in said.splitlines()], ["http.listen", "http.listen"], said)
+        printed, _ = self.checked(*words, "", "--tftp-enabled")
+        self.assertNotIn("#", printed)
+        line = self.refused(*words, "tcp:80,tcp:80", "--check")
+        self.assertEqual(line, 'http.listen[2] = "tcp:80": must be another than number 1, which takes the same')
+
     def test_check_looks_at_the_machine(self) -> None:
         """So does what cannot be served here."""
         subnet = self.file(SUBNET)
@@ -216,7 +235,7 @@ class OptionsTests(SynchronousTestCase):
             (["--http-root", "/nonexistent"], 'http.root = "/nonexistent": must be a folder that exists'),
             (["--http-root", subnet], f'http.root = "{subnet}": must be a folder that exists'),
             (["--state", "/" + 100 * "s"], 'state = "/sss'),
-            *((["--http-listen", listen], f'http.listen = "{listen}": must be a Twisted endpoint: ') for listen in BAD),
+            *((["--http-listen", listen], f'http.listen = "{listen}": {why}') for listen, why in BAD),
             (["--dhcp-interface=lo,lo"], 'dhcp.interface = ["lo", "lo"]: must name each interface once'),
             (
                 ["-c", subnet, "--dhcp-mode=server", "--dhcp-interface=lo", "--dhcp-address=198.51.100.9"],
@@ -231,5 +250,8 @@ class OptionsTests(SynchronousTestCase):
         self.assertTrue(line.startswith(told), line)
 
 
-BAD = ["tcp", "tcp:abc", "8080", "foo:80", "tcp:80:what=1", "systemd:domain=INET:index=0", "unix", "ssl:1:privateKey=/"]
-"""Endpoints that Twisted cannot read; each makes it raise something else."""
+BAD = [
+    *((text, "must be a Twisted endpoint: ") for text in ("tcp", "tcp:abc", "8080", "foo:80", "tcp:80:what=1", "unix")),
+    ("ssl:1:privateKey=/", "/: Is a directory"),
+]
+"""Endpoints that cannot be had, most as Twisted cannot read them: each makes it raise something else."""

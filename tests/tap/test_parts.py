@@ -25,6 +25,7 @@ from pixelboot.tap.parts import build, facing
 from pixelboot.tap.server import Server
 from pixelboot.udp import changes
 from pixelboot.udp.interfaces import Interface, interfaces
+from tests.http.authority import Authority
 from tests.http.shelf import HttpCase
 from tests.http.shelf import get as request
 from tests.running import (
@@ -217,9 +218,13 @@ class RefusedTests(BuildCase):
         busy = f"tcp:{number}:interface=127.0.0.1"
         await self.refused(f'http.listen = "{busy}": cannot be listened on: ', {"http.listen": busy}, EVERYTHING)
         self.nothing_is_left()
+        first = f"tcp:{free}:interface=127.0.0.1"
+        both = {"http.listen": f"{first},{busy}"}
+        await self.refused(f'http.listen = "{busy}": cannot be listened on: ', both, EVERYTHING)
+        self.assertTrue(is_free(free, socket.SOCK_STREAM))
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
             other.bind(("", self.udp))
-            listen = {"http.listen": f"tcp:{free}:interface=127.0.0.1"}
+            listen = {"http.listen": first}
             message = f"dhcp.port = {self.udp}: cannot be bound on lo: Address already in use"
             await self.refused(message, listen, EVERYTHING)
             second = {**listen, "dhcp.port": str(free_udp_port()), "dhcp.proxy_port": str(self.udp)}
@@ -274,6 +279,17 @@ class RefusedTests(BuildCase):
             server: Any = build(self.read(words), parts, reactor)
             await server.stopService()
 
+    async def test_tls_is_not_where_machines_are_sent(self) -> None:
+        """They need not reach it; the first plain one they must, and it is the one that is told."""
+        files = Authority().put(self.folder / "tls")
+        tls = f"ssl:0:interface=127.0.0.2:privateKey={files.key}:certKey={files.certificate}"
+        plain = "tcp:0:interface=127.0.0.3"
+        await self.refused(f'http.listen = "{plain}": must be at', {"http.listen": f"{tls},{plain}"}, EVERYTHING)
+        for listen in (f"{tls},tcp:0:interface=127.0.0.1", tls):
+            server: Any = build(self.read({"http.listen": listen}), EVERYTHING, reactor)
+            self.assertEqual(server.getServiceNamed("http").host, "127.0.0.1" if listen != tls else None)
+            await server.stopService()
+
     async def test_several_addresses(self) -> None:
         """With more than one on the interface, which of them machines are told has to be said."""
         two = Interface("lo", 1, (IPv4Address("127.0.0.1"), IPv4Address("127.0.0.2")))
@@ -318,6 +334,10 @@ class RefusedTests(BuildCase):
         for words, message in (
             ({"http.root": "/nonexistent"}, "http.root = "),
             ({"http.listen": "foo:80"}, "http.listen = "),
+            (
+                {"http.listen": "tcp:0,ssl:0:privateKey=/nonexistent"},
+                'http.listen = "ssl:0:privateKey=/nonexistent": /nonexistent: No such file',
+            ),
             ({"dhcp.address": "198.51.100.9"}, "dhcp.address = "),
             ({"state": f"{self.folder}/{100 * 's'}"}, "state = "),
         ):

@@ -29,7 +29,7 @@ class ChannelCase(HttpCase):
         resource = control_resource(status, lambda: None, *subjects)
         # On a port, and not on a Unix socket, as the client of these tests knows no other; nothing here sees which.
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = HttpService(endpoint, BootSite(resource, self.fail, reactor))
+        self.service = HttpService([endpoint], BootSite(resource, self.fail, reactor))
         await self.service.listen()
         self.service.startService()
         self.addCleanup(self.service.stopService)

@@ -13,8 +13,6 @@ from typing import Any, cast
 
 from twisted.internet import reactor as _reactor
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ServerEndpoint
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from pixelboot import __version__
@@ -24,15 +22,11 @@ from pixelboot.dhcp.message.wire import MessageType
 from pixelboot.dhcp.network.network import Network
 from pixelboot.dhcp.settings.dhcp import DhcpSettings
 from pixelboot.dhcp.settings.host import HostSettings
-from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.leases.lease import Claim, Lease, State
-from pixelboot.library.library import Library
 from pixelboot.library.tree import Absent, Asker
-from pixelboot.outcome import Outcome
 from pixelboot.payload import Payload
-from pixelboot.site import Site, load, read
-from pixelboot.state.containers import ChoicesFile, SqliteChoices
+from pixelboot.site import read
 from pixelboot.tftp.service import TftpService
 from pixelboot.udp.changes import PAUSE, POLL
 from pixelboot.view import status as status_module
@@ -41,14 +35,11 @@ from pixelboot.view.status import (
     SLICE,
     Status,
     describe_dhcp,
-    describe_http,
     describe_process,
     describe_tftp,
 )
 from tests.dhcp.lan import say
 from tests.dhcp.test_service import HERE, ServiceCase, address
-from tests.http.shelf import Shelf
-from tests.http.shelf import site as boot_site
 from tests.running import free_udp_port
 
 reactor = cast("Any", _reactor)
@@ -311,65 +302,3 @@ class TftpTests(TestCase):
                 [line["about"] for line in lines[2:]],
                 ["names in dumps, kept in /r/dumps", "names without a folder, kept in /srv/crash"],
             )
-
-
-class HttpTests(TestCase):
-    """`describe_http`."""
-
-    timeout = 30
-
-    def setUp(self) -> None:
-        self.root = os.path.abspath(self.mktemp())
-        os.makedirs(self.root)
-        self.outcomes: list[Outcome] = []
-        self.library = Library([self.root], os.path.abspath(self.mktemp()), reactor, self.outcomes.append)
-        endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = HttpService(endpoint, boot_site(Shelf(), self.outcomes, Clock()))
-        self.site: Site = load(None, {("http", "root"): self.root, ("http", "listen"): "tcp:0"}, {})
-
-    async def describe(self) -> Status:
-        """What is said; all of it can be JSON."""
-        status = await describe_http(self.service, self.library, self.site)
-        self.assertEqual(json.loads(json.dumps(status, allow_nan=False)), status)
-        return status
-
-    async def test_service(self) -> None:
-        """The port is the one that is really listened on; when there is none, the setting stands for it."""
-        about = f"0 connections, serves {self.root}"
-        line = {"name": "http", "listening": "tcp:0", "about": about}
-        idle = {"services": [line], "containers": [], "container_counts": {}}
-        self.assertEqual(await self.describe(), idle)
-        await self.service.listen()
-        self.service.startService()
-        (line,) = (await self.describe())["services"]
-        self.assertEqual(line, {"name": "http", "listening": f"tcp {self.service.port}", "about": about})
-        await self.service.stopService()
-        self.assertEqual(await self.describe(), idle)
-
-    async def test_containers(self) -> None:
-        """Every file is told of, with the reason if it cannot be booted, whatever it is called."""
-        hostile = "a\nb\x1b[2J$.rts.png"
-        for name in ("pipe.rts.png", hostile):
-            os.mkfifo(os.path.join(self.root, name))
-        self.library.startService()
-        self.addCleanup(self.library.stopService)
-        await self.library.settled(30)
-        status = await self.describe()
-        self.assertEqual(status["container_counts"], {"damaged": 2})
-        containers = {each["file"]: each for each in status["containers"]}
-        self.assertEqual(sorted(containers), [hostile, "pipe.rts.png"])
-        for each in containers.values():
-            self.assertEqual((each["state"], each["name"], each["size"]), ("damaged", "", 0))
-            self.assertIs(each["enabled"], True)
-            self.assertRegex(each["id"], r"\A[A-Za-z0-9][A-Za-z0-9._~-]*\Z")
-            self.assertNotEqual(each["reason"], "")
-        store = SqliteChoices(ChoicesFile.open(os.path.abspath(self.mktemp())), reactor, self.fail)
-        await store.change("pipe", {"enabled": False, "name": "Rohr"})
-        told = await describe_http(self.service, self.library, self.site, store)
-        self.assertEqual(
-            {each["id"]: each["name"] for each in told["containers"] if not each["enabled"]}, {"pipe": "Rohr"}
-        )
-        self.patch(status_module, "MOST_CONTAINERS", 1)
-        status = await self.describe()
-        self.assertEqual([each["file"] for each in status["containers"]], [hostile])
-        self.assertEqual(status["container_counts"], {"damaged": 2})

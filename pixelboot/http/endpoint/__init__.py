@@ -1,0 +1,1 @@
+"""Where HTTP listens: endpoint strings, what they say, and the certificates of those that speak TLS."""
