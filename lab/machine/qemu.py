@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from lab import needs
 from lab.machine.firmware import Firmware
@@ -46,13 +47,14 @@ def power_on(
     sink: Sink | None = None,
     tap: str | None = None,
     memory: int = 512,
+    authorities: Path | None = None,
 ) -> Process:
     """Switch a machine on, on a segment: the process's lines are those of its serial line.
 
     The process ends when the machine is switched off.  The machine is emulated wholly (``-accel tcg``), which works
     wherever QEMU does.  Its screen is the serial line (``graphics=off``): firmware and iPXE write there.  A plain CPU
     is emulated quickest.  It is as new as from the factory each time.  `tap` is one that `plug` made, where the same
-    shall serve again; `memory` is in MiB.
+    shall serve again; `memory` is in MiB.  `authorities` is a file of those that OVMF trusts with HTTPS.
 
     :raises lab.process.LabError: if it cannot be switched on.
     """
@@ -64,6 +66,7 @@ def power_on(
         *("-netdev", f"tap,id=lan,ifname={tap or plug(segment, firmware)},script=no,downscript=no"),
         *(_uefi(segment, machine, firmware) if firmware.is_uefi else _bios(machine)),
         *("-uuid", machine.uuid),
+        *(("-fw_cfg", f"name=etc/edk2/https/cacerts,file={authorities}") if authorities else ()),
         sink=sink,
     )
 
