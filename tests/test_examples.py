@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import configparser
+import re
 import shlex
+import tomllib
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import declared
 from pixelboot.dhcp.network.network import Network
-from pixelboot.site import Site, load
+from pixelboot.site import Site, load, read
 from pixelboot.tap.options import Options
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -54,3 +56,14 @@ class ExampleTests(SynchronousTestCase):
         options = Options()
         options.parseOptions([words[0], str(EXAMPLES / Path(words[1]).name), *words[2:]])
         self.assertEqual(options.site.state, f"/var/lib/{unit['Service']['StateDirectory']}")
+
+    def test_socket(self) -> None:
+        """The socket unit hands over what the settings in its comment ask for."""
+        text = (EXAMPLES / "pixelboot.socket").read_text(encoding="utf-8")
+        unit = configparser.ConfigParser(interpolation=None)
+        unit.read_string(text)
+        settings = tomllib.loads("\n".join(re.findall(r"(?m)^#   (.*)$", text)))
+        (endpoint,) = read(settings).http.listen
+        told = (endpoint.kind, endpoint.parameters["domain"], endpoint.parameters["name"])
+        self.assertEqual(told, ("systemd", "INET", unit["Socket"]["FileDescriptorName"]))
+        self.assertRegex(unit["Socket"]["ListenStream"], r"\A0\.0\.0\.0:\d+\Z")
