@@ -32,20 +32,43 @@ class Payload(Protocol):
         and is not to be closed.  Of a payload that shares with nobody it is that itself.
         """
 
-    async def etag(self) -> str:
+    @property
+    def is_final(self) -> bool:
+        """Whether nobody can change the octets while the payload is open: nothing is left for `verify` to find.
+
+        So it is with texts, and with what is written once and then only unlinked; not with a file of the operator's.
+        """
+
+    @property
+    def known_etag(self) -> str | None:
+        """The entity tag, as `etag` gives it, where that is known without waiting."""
+
+    async def etag(self) -> str | None:
         """The strong entity tag (RFC 9110 §8.8.3) with its quotes, made from the octets' SHA-256, or their parts'.
 
-        Lazy: a file's digest may have to be computed first, elsewhere than in this process's event loop.
+        Lazy: a file's digest may have to be computed first, elsewhere than in this process's event loop.  None: it is
+        not known yet, and to find it out takes longer than a client waits; who asks again later may be told it.
+
+        :raises OSError: if the octets cannot be read, or are no longer those that the payload was opened for.
+        """
+
+    def verify(self) -> None:
+        """See that the octets that were read until now, by whatever way, are those that the entity tag means.
+
+        :raises OSError: (ESTALE) if they may be others.
         """
 
     def read(self, offset: int, size: int) -> bytes:
         """At most `size` octets from `offset`; fewer only at the end or when there are fewer than there were.
 
-        :raises OSError: if they cannot be read, or are no longer those that the entity tag means.
+        :raises OSError: if they cannot be read, or are no longer those that the entity tag means (`verify`).
         """
 
     def fileno(self) -> int | None:
-        """A descriptor of the octets, or None when they are in memory.  Only `read` notices that they changed."""
+        """A descriptor of the octets, or None when they are in memory.
+
+        Who reads from it asks `verify` afterwards, unless the payload `is_final`.
+        """
 
     def close(self) -> None:
         """Give back what the payload holds.  May be called more than once."""
@@ -55,9 +78,11 @@ class TextPayload:
     """A generated text as a `Payload`."""
 
     modified_at = None
+    is_final = True
 
     def __init__(self, text: str, media_type: str = "text/plain") -> None:
         self._octets = text.encode("utf-8")
+        self._etag = ""
         self.media_type = media_type
 
     @property
@@ -70,9 +95,19 @@ class TextPayload:
         """See `Payload.origin`."""
         return self
 
+    @property
+    def known_etag(self) -> str:
+        """See `Payload.known_etag`; it is made when it is first asked for."""
+        if not self._etag:
+            self._etag = strong_etag(hashlib.sha256(self._octets).hexdigest())
+        return self._etag
+
     async def etag(self) -> str:
         """See `Payload.etag`; of a text it is at hand."""
-        return strong_etag(hashlib.sha256(self._octets).hexdigest())
+        return self.known_etag
+
+    def verify(self) -> None:
+        """A text does not change."""
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Payload.read`."""
@@ -89,6 +124,7 @@ class RopePayload:
     """Many pieces of ASCII text as one `Payload`, which is served again and again: it is never put together."""
 
     modified_at = None
+    is_final = True
 
     def __init__(self, pieces: Iterable[str], media_type: str, digest: str) -> None:
         """`digest` stands for the text, in hex: no two texts have the same, nor any text two.
@@ -97,7 +133,7 @@ class RopePayload:
         """
         self._pieces = [piece for piece in pieces if piece]
         self._ends = list(accumulate(map(len, self._pieces)))
-        self._digest = digest
+        self.known_etag = strong_etag(digest)
         self.size = self._ends[-1] if self._ends else 0
         self.media_type = media_type
 
@@ -108,7 +144,10 @@ class RopePayload:
 
     async def etag(self) -> str:
         """See `Payload.etag`."""
-        return strong_etag(self._digest)
+        return self.known_etag
+
+    def verify(self) -> None:
+        """A text does not change."""
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Payload.read`."""

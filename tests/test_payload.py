@@ -28,8 +28,17 @@ class TextPayloadTests(SynchronousTestCase):
     def test_etag(self) -> None:
         """The tag is strong, is the SHA-256 of the octets, and so the same for the same text."""
         for text in ("", "a", "é"):
-            tag = self.successResultOf(Deferred.fromCoroutine(TextPayload(text).etag()))
+            payload: Payload = TextPayload(text)
+            tag = self.successResultOf(Deferred.fromCoroutine(payload.etag()))
             self.assertEqual(tag, f'"{hashlib.sha256(text.encode()).hexdigest()}"', repr(text))
+            self.assertIs(payload.known_etag, payload.known_etag, "it is made once")
+            self.assertEqual(payload.known_etag, tag)
+
+    def test_final(self) -> None:
+        """A text does not change."""
+        payload: Payload = TextPayload("text")
+        payload.verify()
+        self.assertTrue(payload.is_final)
 
     def test_strong_etag(self) -> None:
         """A tag is opaque characters in quotes, without the mark of weakness (RFC 9110 §8.8.3)."""
@@ -65,6 +74,8 @@ class RopePayloadTests(SynchronousTestCase):
         """Its tag is made of the digest that it was given; it has neither age nor descriptor, and can be closed."""
         rope: Payload = RopePayload(["a", "b"], "application/json", "ab" * 32)
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(rope.etag())), strong_etag("ab" * 32))
+        self.assertEqual((rope.known_etag, rope.is_final), (strong_etag("ab" * 32), True))
+        rope.verify()
         self.assertEqual((rope.media_type, rope.modified_at), ("application/json", None))
         self.assertIsNone(rope.fileno())
         self.assertIs(rope.origin, rope)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThreadPool
@@ -15,8 +15,18 @@ from twisted.python.failure import Failure
 from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import Payload, strong_etag
 
-Digest = Callable[[int, Stamp], Awaitable[str]]
-"""Finds out the SHA-256, in lower-case hex, of the file that a descriptor is of, in the state that a stamp says."""
+
+class Hasher(Protocol):
+    """Finds out the SHA-256 of files, in lower-case hex."""
+
+    def known(self, stamp: Stamp) -> str | None:
+        """That of every file in this state, where it is known without waiting."""
+
+    async def of(self, descriptor: int, stamp: Stamp) -> str | None:
+        """That of an open file in this state; None where nobody should wait for it.
+
+        :raises OSError: if the file cannot be read, or is in another state.
+        """
 
 
 class FilePayload:
@@ -32,46 +42,67 @@ class FilePayload:
         descriptor: int,
         media_type: str,
         modified_at: float,
-        sha256: str | Digest,
+        sha256: str | Hasher,
         stamp: Stamp | None = None,
         closed: Callable[[], None] | None = None,
+        *,
+        is_final: bool = False,
     ) -> None:
         """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is.
 
-        Where it is a `Digest`, that is asked whenever somebody asks for the entity tag.  `closed` is called once, when
-        the payload is closed.
+        Where it is a `Hasher`, that is asked when somebody asks for the entity tag.  `closed` is called once, when the
+        payload is closed.
         """
         status = os.fstat(descriptor)
         self._descriptor = descriptor
         self._sha256 = sha256
+        self._etag = strong_etag(sha256) if isinstance(sha256, str) else None
         self._closed = closed
         self._stamp = stamp or Stamp.of(status)
         self._links = status.st_nlink
         self.size = self._stamp.size
         self.media_type = media_type
         self.modified_at: float | None = modified_at
+        self.is_final = is_final
 
     @property
     def origin(self) -> Payload:
         """See `Payload.origin`."""
         return self
 
-    async def etag(self) -> str:
-        """See `Payload.etag`; OSError when the digest still had to be made, and the file cannot be read any more."""
-        known = self._sha256
-        return strong_etag(known if isinstance(known, str) else await known(self._descriptor, self._stamp))
+    @property
+    def known_etag(self) -> str | None:
+        """See `Payload.known_etag`."""
+        if self._etag is None and not isinstance(self._sha256, str):
+            known = self._sha256.known(self._stamp)
+            self._etag = None if known is None else strong_etag(known)
+        return self._etag
+
+    async def etag(self) -> str | None:
+        """See `Payload.etag`."""
+        if self._etag is not None or isinstance(self._sha256, str):
+            return self._etag
+        # Not kept: of a file that was changed just now, the octets may be others by the next time.
+        found = await self._sha256.of(self._descriptor, self._stamp)
+        return None if found is None else strong_etag(found)
+
+    def verify(self) -> None:
+        """See `Payload.verify`.  It is asked for every block: one look, and a few comparisons."""
+        # Looked at after reading: the kernel changes the times of a file before it changes its octets.
+        status = os.fstat(self._descriptor)
+        links = status.st_nlink
+        if links == self._links and self._stamp.is_of(status):
+            return
+        stamp = Stamp.of(status)
+        if links == self._links or replace(stamp, ctime_ns=self._stamp.ctime_ns) != self._stamp:
+            raise OSError(errno.ESTALE, "the file was changed while it was read")
+        # It was deleted, or another was renamed over it; of all its times that changes the ctime alone.
+        self._stamp, self._links = stamp, links
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Payload.read`; OSError (ESTALE) when the file is not what it was."""
         octets = os.pread(self._descriptor, min(size, max(self.size - offset, 0)), offset)
-        # Looked at afterwards: the kernel changes the times of a file before it changes its octets.
-        status = os.fstat(self._descriptor)
-        stamp = Stamp.of(status)
-        if status.st_nlink != self._links and replace(stamp, ctime_ns=self._stamp.ctime_ns) == self._stamp:
-            # It was deleted, or another was renamed over it; of all its times that changes the ctime alone.
-            self._stamp, self._links = stamp, status.st_nlink
-        if stamp != self._stamp:
-            raise OSError(errno.ESTALE, "the file was changed while it was read")
+        self.verify()
         return octets
 
     def fileno(self) -> int | None:

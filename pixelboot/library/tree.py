@@ -337,7 +337,7 @@ class Tree(Service):
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
             stamp = Stamp.of(os.fstat(descriptor))
             kind = media_type(candidates[-1][-1])
-            payload = FilePayload(descriptor, kind, stamp.mtime_ns / 1e9, self._digests.of, stamp)
+            payload = FilePayload(descriptor, kind, stamp.mtime_ns / 1e9, self._digests, stamp)
         except BaseException:  # whatever it is, it goes on; the descriptor must not stay open
             os.close(descriptor)
             raise

@@ -72,9 +72,24 @@ class Octets:
         """As `Payload.origin`."""
         return self
 
-    async def etag(self) -> str:
-        """As `Payload.etag`."""
+    @property
+    def is_final(self) -> bool:
+        """As `Payload.is_final`."""
+        return False
+
+    @property
+    def known_etag(self) -> str | None:
+        """As `Payload.known_etag`."""
         return strong_etag(hashlib.sha256(self.octets).hexdigest())
+
+    async def etag(self) -> str | None:
+        """As `Payload.etag`."""
+        return self.known_etag
+
+    def verify(self) -> None:
+        """As `Payload.verify`."""
+        if self.error is not None:
+            raise self.error
 
     def read(self, offset: int, size: int) -> bytes:
         """As `Payload.read`."""

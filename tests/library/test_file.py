@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from pathlib import Path
 
 from twisted.internet import reactor
@@ -14,6 +15,22 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from pixelboot.library.file import FilePayload, open_in_thread
 from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import Payload
+
+
+class Later:
+    """A hasher that takes its time."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, Stamp]] = []
+        self.found: Deferred[str | None] = Deferred()
+        self.sure: dict[Stamp, str] = {}
+
+    def known(self, stamp: Stamp) -> str | None:
+        return self.sure.get(stamp)
+
+    async def of(self, descriptor: int, stamp: Stamp) -> str | None:
+        self.asked.append((descriptor, stamp))
+        return await self.found
 
 
 class TestFilePayload(SynchronousTestCase):
@@ -31,26 +48,30 @@ class TestFilePayload(SynchronousTestCase):
         self.assertEqual((payload.size, payload.media_type, payload.modified_at), (10, "image/png", 12.5))
         self.assertIs(payload.origin, payload)
         self.assertEqual(self.successResultOf(Deferred.fromCoroutine(payload.etag())), f'"{"ab" * 32}"')
+        self.assertEqual((payload.known_etag, payload.is_final), (f'"{"ab" * 32}"', False))
         for offset, size, octets in ((0, 3, b"012"), (8, 5, b"89"), (10, 5, b""), (99, 5, b""), (4, 0, b"")):
             self.assertEqual(payload.read(offset, size), octets, f"{size} from {offset}")
 
     def test_a_digest_that_is_made_later(self) -> None:
-        """It is asked for, of the open file in the state in which it was opened."""
-        asked: list[tuple[int, Stamp]] = []
-        found: Deferred[str] = Deferred()
-
-        async def digest(descriptor: int, stamp: Stamp) -> str:
-            asked.append((descriptor, stamp))
-            return await found
-
-        descriptor = os.open(self.path, os.O_RDONLY)
-        payload = FilePayload(descriptor, "image/png", 12.5, digest)
+        """It is asked for, of the open file in the state in which it was opened; what is sure is asked for once."""
+        hasher = Later()
+        descriptor, stamp = os.open(self.path, os.O_RDONLY), Stamp.of(os.stat(self.path))
+        payload = FilePayload(descriptor, "image/png", 12.5, hasher)
         self.addCleanup(payload.close)
         first = Deferred.fromCoroutine(payload.etag())
         self.assertNoResult(first)
-        found.callback("cd" * 32)
+        hasher.found.callback("cd" * 32)
         self.assertEqual(self.successResultOf(first), f'"{"cd" * 32}"')
-        self.assertEqual(asked, [(descriptor, Stamp.of(os.stat(self.path)))])
+        self.assertIsNone(payload.known_etag)
+        hasher.found = Deferred()
+        hasher.found.callback(None)
+        self.assertIsNone(self.successResultOf(Deferred.fromCoroutine(payload.etag())))
+        self.assertEqual(hasher.asked, [(descriptor, stamp)] * 2)
+        hasher.sure[stamp] = "ef" * 32
+        self.assertEqual(payload.known_etag, f'"{"ef" * 32}"')
+        hasher.sure.clear()
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(payload.etag())), f'"{"ef" * 32}"')
+        self.assertEqual(len(hasher.asked), 2)
 
     def test_a_replaced_file_is_another_one(self) -> None:
         other = Path(self.mktemp())
@@ -58,6 +79,7 @@ class TestFilePayload(SynchronousTestCase):
         other.rename(self.path)
         self.assertEqual(self.payload.read(0, 10), b"0123456789")
         self.assertEqual(self.payload.read(5, 5), b"56789")
+        self.payload.verify()
 
     def test_a_deleted_file_stays(self) -> None:
         second = Path(self.mktemp())
@@ -66,6 +88,7 @@ class TestFilePayload(SynchronousTestCase):
         self.addCleanup(payload.close)
         for path in (self.path, second):
             path.unlink()
+            payload.verify()
             self.assertEqual(payload.read(0, 10), b"0123456789")
 
     def test_a_file_that_is_written_into(self) -> None:
@@ -97,9 +120,10 @@ class TestFilePayload(SynchronousTestCase):
             self.assertEqual(payload.read(0, 5), b"01234")
             change(path)
             for _ in range(2):
-                error = self.assertRaises(OSError, payload.read, 5, 5)
-                self.assertEqual(error.errno, errno.ESTALE)
-                self.assertIn("the file was changed while it was read", str(error))
+                for what in (payload.verify, partial(payload.read, 5, 5)):
+                    error = self.assertRaises(OSError, what)
+                    self.assertEqual(error.errno, errno.ESTALE)
+                    self.assertIn("the file was changed while it was read", str(error))
             self.assertEqual(payload.size, 10)
 
     def test_a_file_that_was_changed_before(self) -> None:
@@ -111,6 +135,18 @@ class TestFilePayload(SynchronousTestCase):
         self.addCleanup(payload.close)
         self.assertRaises(OSError, payload.read, 0, 1)
 
+    def test_deleted_and_then_written_into(self) -> None:
+        """That it was deleted explains nothing that happens later."""
+        with self.path.open("r+b") as file:
+            self.path.unlink()
+            self.payload.verify()
+            while True:
+                file.write(b"x")
+                file.flush()
+                if os.fstat(file.fileno()).st_ctime_ns > self.payload._stamp.ctime_ns:
+                    break  # the kernel's clock of files has ticked
+            self.assertRaises(OSError, self.payload.verify)
+
     def test_close(self) -> None:
         descriptor = self.payload.fileno()
         assert descriptor is not None
@@ -118,6 +154,7 @@ class TestFilePayload(SynchronousTestCase):
         self.payload.close()
         self.assertIsNone(self.payload.fileno())
         self.assertRaises(OSError, os.fstat, descriptor)
+        self.assertRaises(OSError, self.payload.verify)
 
     def test_who_wants_to_know_that_it_is_closed(self) -> None:
         closed: list[bool] = []

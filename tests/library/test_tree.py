@@ -306,7 +306,7 @@ class HoldsTests(TreeCase):
 class EtagTests(TreeCase):
     """Strong entity tags, made when somebody wants one."""
 
-    async def etag(self) -> str:
+    async def etag(self) -> str | None:
         payload = await self.tree.open("x.efi")
         self.addCleanup(payload.close)
         return await payload.etag()
@@ -375,7 +375,7 @@ class EtagTests(TreeCase):
         self.patch(digests, "LARGEST_HASHED", 9)
         first = await self.etag()
         self.assertEqual(await self.etag(), first)
-        self.assertRegex(first, '^"[0-9a-f]{64}"$')
+        self.assertRegex(str(first), '^"[0-9a-f]{64}"$')
         self.assertNotEqual(first, f'"{hashlib.sha256(b"the octets").hexdigest()}"')
         (self.root / "x.efi").write_bytes(b"THE OCTETS")
         os.utime(self.root / "x.efi", (1, 1))

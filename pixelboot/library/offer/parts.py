@@ -177,7 +177,9 @@ class Parts:
             self._cache.touch(key)
             descriptor, stamp = opened
             modified_at = entry.container.modified_at
-            return FilePayload(descriptor, "application/octet-stream", modified_at, part.sha256, stamp, let_go)
+            kind = "application/octet-stream"
+            # Nobody writes into what is in the cache: a decoder writes aside, and renames.
+            return FilePayload(descriptor, kind, modified_at, part.sha256, stamp, let_go, is_final=True)
 
         payload = await open_in_thread(self._reactor, open_part, let_go)
         if payload is None:

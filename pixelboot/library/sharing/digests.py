@@ -23,12 +23,16 @@ seconds for the head of the answer, which is not enough for its SHA-256."""
 
 
 class Digests:
-    """What entity tags are made of, by the states of files."""
+    """What entity tags are made of, by the states of files: a `pixelboot.library.file.Hasher`."""
 
     def __init__(self, reactor: Any, clock: IReactorTime, wall: Callable[[], float]) -> None:
         """`wall` is the clock that files are stamped by."""
         self._wall = wall
         self._known: Once[Stamp, str] = Once(reactor, clock, float("inf"))
+
+    def known(self, stamp: Stamp) -> str | None:
+        """That of files in this state, if it was found out, and they cannot have changed since without a trace."""
+        return self._known.last(stamp, "") or None
 
     async def of(self, descriptor: int, stamp: Stamp) -> str:
         """That of an open file in this state, in hex; the file may be closed meanwhile."""

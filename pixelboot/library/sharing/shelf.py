@@ -43,7 +43,7 @@ class Opened:
 class Lent:
     """What one asker has of an opened payload: a `pixelboot.payload.Payload`."""
 
-    __slots__ = ("_opened", "_shelf", "media_type", "modified_at", "origin", "size")
+    __slots__ = ("_opened", "_shelf", "is_final", "media_type", "modified_at", "origin", "size")
 
     def __init__(self, shelf: Shelf, opened: Opened) -> None:
         payload = opened.payload
@@ -53,12 +53,23 @@ class Lent:
         self.size = payload.size
         self.media_type = payload.media_type
         self.modified_at = payload.modified_at
+        self.is_final = payload.is_final
         opened.users += 1
 
-    async def etag(self) -> str:
+    @property
+    def known_etag(self) -> str | None:
+        """See `Payload.known_etag`."""
+        return None if self._shelf is None else self.origin.known_etag
+
+    async def etag(self) -> str | None:
         """See `Payload.etag`."""
         self._check()
         return await self.origin.etag()
+
+    def verify(self) -> None:
+        """See `Payload.verify`."""
+        self._check()
+        self.origin.verify()
 
     def read(self, offset: int, size: int) -> bytes:
         """See `Payload.read`."""
