@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol, TypeVar
-
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.failure import Failure
+from typing import Protocol
 
 from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import Payload, strong_etag
@@ -44,20 +39,17 @@ class FilePayload:
         modified_at: float,
         sha256: str | Hasher,
         stamp: Stamp | None = None,
-        closed: Callable[[], None] | None = None,
         *,
         is_final: bool = False,
     ) -> None:
         """Take over `descriptor`; `sha256` (lower-case hex) is that of its octets in the state `stamp`, or as it is.
 
-        Where it is a `Hasher`, that is asked when somebody asks for the entity tag.  `closed` is called once, when the
-        payload is closed.
+        Where it is a `Hasher`, that is asked when somebody asks for the entity tag.
         """
         status = os.fstat(descriptor)
         self._descriptor = descriptor
         self._sha256 = sha256
         self._etag = strong_etag(sha256) if isinstance(sha256, str) else None
-        self._closed = closed
         self._stamp = stamp or Stamp.of(status)
         self._links = status.st_nlink
         self.size = self._stamp.size
@@ -114,28 +106,3 @@ class FilePayload:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-            if self._closed is not None:
-                self._closed()
-
-
-P = TypeVar("P", FilePayload, FilePayload | None)
-
-
-async def open_in_thread(reactor: Any, open_it: Callable[[], P], nothing: Callable[[], None] | None = None) -> P:
-    """What `open_it` opens in one of the reactor's threads, or raises.
-
-    Whoever asks may be gone by then: the payload is closed in that case.  `nothing` is called, on the reactor's own
-    thread, when there is no payload that could be closed.
-    """
-    claimed: Deferred[P] = Deferred()
-
-    def opened(result: P | Failure) -> None:
-        if nothing is not None and not isinstance(result, FilePayload):
-            nothing()
-        if not claimed.called:
-            claimed.callback(result)  # a Failure makes it fail
-        elif isinstance(result, FilePayload):
-            result.close()
-
-    deferToThreadPool(reactor, reactor.getThreadPool(), open_it).addBoth(opened)
-    return await claimed

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -26,13 +26,15 @@ from pixelboot.library.decoding.cache import Cache
 from pixelboot.library.decoding.finding import Finding
 from pixelboot.library.decoding.order import STALE
 from pixelboot.library.decoding.pool import Decoders
-from pixelboot.library.file import FilePayload, open_in_thread
+from pixelboot.library.file import FilePayload
 from pixelboot.library.folder.look import Seen, Stamp, Unreadable, holds_pictures, open_picture
 from pixelboot.library.offer.entry import Entries, Entry
 from pixelboot.library.offer.looks import Looks
 from pixelboot.library.offer.parts import Parts
 from pixelboot.library.settings import ContainersSettings
+from pixelboot.library.sharing.lending import Lending
 from pixelboot.outcome import Outcome
+from pixelboot.payload import Payload
 
 TRIES = 4
 """How often a part is looked for in the cache: in between it is decoded, and may have made room for others again."""
@@ -81,10 +83,12 @@ class Library(Service):
         self._clock: IReactorTime = clock or reactor
         self._entries = Entries()
         self._decoders = Decoders(reactor, cache, side_limit=settings.side_limit)
+        self._lending = Lending(reactor, self._clock)
         self._parts = Parts(
             reactor,
             self._cache,
             self._decoders,
+            self._lending,
             settings.cache_size,
             found=self._found,
             examined=self._examined,
@@ -135,7 +139,21 @@ class Library(Service):
         entry = self._entries.identified(id)
         return None if entry is None else entry.container
 
-    async def part(self, id: str, name: str) -> FilePayload:  # noqa: A002
+    def part_at_hand(self, id: str, name: str) -> Payload | None:  # noqa: A002
+        """What `part` would give, where that can be told without waiting: it is open already.  None is no answer."""
+        entry = self._entries.identified(id)
+        if entry is None or entry.container.state != "ready":
+            return None
+        return self._parts.at_hand(entry, name)
+
+    def part_digests(self, id: str) -> Mapping[str, str]:  # noqa: A002
+        """By name, the SHA-256 in lower-case hex of every part that `part` would give without decoding it first."""
+        entry = self._entries.identified(id)
+        if entry is None or entry.container.state != "ready":
+            return {}
+        return {part.name: part.sha256 for part in entry.finding.parts}
+
+    async def part(self, id: str, name: str) -> Payload:  # noqa: A002
         """A part of a container, ``kernel`` or ``initrd``, verified; waits while it is being decoded.
 
         :raises Unavailable: if there is none, the container is not offered, or it cannot be had now.
@@ -159,7 +177,27 @@ class Library(Service):
             entry = await self._read(entry, part=True)
         raise Unavailable("the cache does not keep what is put into it")
 
-    async def picture(self, file_name: str) -> FilePayload:
+    def picture_at_hand(self, file_name: str) -> Payload | None:
+        """What `picture` would give, where that can be told without waiting: it is open already, and still the one.
+
+        None is no answer.
+        """
+        entry = self._entries.named(file_name)
+        if entry is None:
+            return None
+        lent = self._lending.at_hand(file_name, entry.seen.stamp)
+        if lent is None or entry.seen.is_there():
+            return lent
+        lent.close()
+        self._lending.drop(file_name)
+        return None
+
+    def picture_digest(self, file_name: str) -> str | None:
+        """The SHA-256 of a picture, whatever it holds, in lower-case hex; None while it is not known."""
+        entry = self._entries.named(file_name)
+        return None if entry is None else entry.finding.sha256 or None
+
+    async def picture(self, file_name: str) -> Payload:
         """A picture as it is, whatever it holds; waits until its digest is known.
 
         :raises Unavailable: if there is none, or it cannot be read.
@@ -171,6 +209,9 @@ class Library(Service):
             if entry.seen.stamp is None:
                 raise Unavailable(entry.seen.problem)
             entry = await self._read(entry, part=False)
+        payload = self.picture_at_hand(file_name)
+        if payload is not None:
+            return payload
         seen, sha256, modified_at = entry.seen, entry.finding.sha256, entry.container.modified_at
 
         def open_it() -> FilePayload:
@@ -181,10 +222,12 @@ class Library(Service):
             return FilePayload(descriptor, "image/png", modified_at, sha256, seen.stamp)
 
         try:
-            return await open_in_thread(self._reactor, open_it)
+            payload = await self._lending.get(file_name, seen.stamp, open_it)
         except Unreadable as error:
             self._looks.doubt(file_name)
             raise Unavailable(str(error)) from None
+        assert payload is not None
+        return payload
 
     async def _read(self, entry: Entry, part: bool) -> Entry:
         """Wait until the picture is read, as far as it can be; what the file is then.
@@ -207,12 +250,14 @@ class Library(Service):
     def startService(self) -> None:
         """Begin to watch the folders."""
         super().startService()
+        self._lending.start()
         self._parts.start()
         self._looks.start()
 
     def stopService(self) -> Deferred[None]:
         """End the decoders, tell everybody who waits, and wait for the look that is under way."""
         super().stopService()
+        self._lending.stop()
         waiting = [self._looks.stop(), self._parts.stop()]
         self._opened = self._settled = False
         for entry in self._entries.clear():
@@ -269,6 +314,7 @@ class Library(Service):
             self._parts.keep(entry)
         if old is not None:  # who waited for it finds the new one
             self._parts.drop(old)
+            self._lending.drop(seen.file_name)
             old.tell()
 
     def drop(self, entry: Entry) -> None:
@@ -277,6 +323,7 @@ class Library(Service):
         self._sweep_due = True
         self._report(outcomes.ContainerGone(entry.seen.file_name))
         self._parts.drop(entry)
+        self._lending.drop(entry.seen.file_name)
         entry.tell()
 
     def looked(self) -> None:

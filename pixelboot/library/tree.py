@@ -7,7 +7,6 @@ that several askers have is open once (`pixelboot.library.sharing.shelf`).
 
 from __future__ import annotations
 
-import errno
 import math
 import os
 import time
@@ -21,7 +20,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from pixelboot.library.file import FilePayload
 from pixelboot.library.folder.look import Stamp
@@ -33,6 +31,7 @@ from pixelboot.library.names.meant import Names, Parts
 from pixelboot.library.names.packaged import PACKAGED
 from pixelboot.library.names.trail import Step, Trail, stands
 from pixelboot.library.sharing.digests import Digests
+from pixelboot.library.sharing.lending import opening
 from pixelboot.library.sharing.once import Joined, Once
 from pixelboot.library.sharing.shelf import Opened, Shelf
 from pixelboot.payload import Payload
@@ -52,8 +51,6 @@ TRIES = 3
 
 READ_AHEAD = 64 << 20
 """Octets of a file that the kernel is asked to have in memory when its sending begins."""
-
-_SHORT = frozenset({errno.EMFILE, errno.ENFILE})
 
 _log = Logger(namespace="pixelboot.library")
 
@@ -288,17 +285,8 @@ class Tree(Service):
 
     def _look(self, candidates: tuple[Parts, ...]) -> Deferred[_Way]:
         """Look in a thread."""
-        looking = self._in_thread(partial(self._found, candidates))
-        looking.addErrback(self._make_room, candidates)
+        looking = opening(self._reactor, self._shelf, partial(self._found, candidates))
         return looking.addCallback(self._arrived, candidates)
-
-    def _make_room(self, failure: Failure, candidates: tuple[Parts, ...]) -> Any:
-        """Where descriptors are short, those go that nobody uses."""
-        error = failure.value
-        if isinstance(error, OSError) and error.errno in _SHORT and self._shelf.idle:
-            self._shelf.let_go()
-            return self._in_thread(partial(self._found, candidates))
-        return failure
 
     def _arrived(self, found: _Found, candidates: tuple[Parts, ...]) -> _Way:
         """Back from the thread."""

@@ -23,11 +23,11 @@ from pixelboot.library.decoding.cache import Cache
 from pixelboot.library.decoding.finding import Finding
 from pixelboot.library.decoding.order import Order
 from pixelboot.library.decoding.pool import Job
-from pixelboot.library.file import FilePayload
 from pixelboot.library.folder.watch import COALESCE
 from pixelboot.library.library import Library, Unavailable
 from pixelboot.library.settings import ContainersSettings
 from pixelboot.outcome import Outcome
+from pixelboot.payload import Payload
 
 reactor: Any = installed
 
@@ -227,7 +227,7 @@ class FolderCase(TestCase):
         """Of how many pictures the cache holds the parts."""
         return len(os.listdir(self.cache / "parts"))
 
-    async def octets(self, payload: FilePayload) -> bytes:
+    async def octets(self, payload: Payload) -> bytes:
         """All of a payload, whose entity tag must be that of its octets."""
         octets = payload.read(0, payload.size)
         self.assertEqual(await payload.etag(), f'"{hashlib.sha256(octets).hexdigest()}"')

@@ -7,12 +7,10 @@ import os
 from functools import partial
 from pathlib import Path
 
-from twisted.internet import reactor
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.python.threadable import isInIOThread
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.library.file import FilePayload, open_in_thread
+from pixelboot.library.file import FilePayload
 from pixelboot.library.folder.look import Stamp
 from pixelboot.payload import Payload
 
@@ -155,56 +153,3 @@ class TestFilePayload(SynchronousTestCase):
         self.assertIsNone(self.payload.fileno())
         self.assertRaises(OSError, os.fstat, descriptor)
         self.assertRaises(OSError, self.payload.verify)
-
-    def test_who_wants_to_know_that_it_is_closed(self) -> None:
-        closed: list[bool] = []
-        descriptor = os.open(self.path, os.O_RDONLY)
-        payload = FilePayload(descriptor, "image/png", 12.5, "", closed=lambda: closed.append(True))
-        self.assertEqual(closed, [])
-        payload.close()
-        payload.close()
-        self.assertEqual(closed, [True])
-
-
-class TestOpenInThread(TestCase):
-    """What takes the file system's time."""
-
-    def setUp(self) -> None:
-        self.path = Path(self.mktemp())
-        self.path.write_bytes(b"0123456789")
-        self.nothing = 0
-
-    def open_it(self) -> FilePayload:
-        self.assertFalse(isInIOThread())
-        return FilePayload(os.open(self.path, os.O_RDONLY), "image/png", 12.5, "")
-
-    def count(self) -> None:
-        self.nothing += 1
-
-    async def test_opened(self) -> None:
-        payload = await open_in_thread(reactor, self.open_it, self.count)
-        self.assertEqual((payload.read(0, 3), self.nothing), (b"012", 0))
-        payload.close()
-
-    async def test_nothing_to_open(self) -> None:
-        self.assertIsNone(await open_in_thread(reactor, lambda: None, self.count))
-        self.assertEqual(self.nothing, 1)
-        self.path.unlink()
-        await self.assertFailure(
-            Deferred.fromCoroutine(open_in_thread(reactor, self.open_it, self.count)), FileNotFoundError
-        )
-        self.assertEqual(self.nothing, 2)
-
-    async def test_nobody_waits_any_more(self) -> None:
-        """What was opened is closed."""
-        opened: Deferred[None] = Deferred()
-
-        def open_it() -> FilePayload:
-            descriptor = os.open(self.path, os.O_RDONLY)
-            return FilePayload(descriptor, "image/png", 12.5, "", closed=lambda: opened.callback(None))
-
-        asked = Deferred.fromCoroutine(open_in_thread(reactor, open_it, self.count))
-        asked.cancel()
-        self.failureResultOf(asked, CancelledError)
-        await opened
-        self.assertEqual(self.nothing, 0)

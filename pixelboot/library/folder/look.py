@@ -132,6 +132,16 @@ class Seen:
         """Whether it is a picture without links and sidecar, whose file still has this status."""
         return self.stamp is not None and self.stamp.is_of(status) and not (self.via or self.sidecar)
 
+    def is_there(self) -> bool:
+        """Whether one look shows that the picture's name still leads to its file, in the state in which it was seen."""
+        path = os.path.join(self.folder, self.file_name)
+        try:
+            # Where a link leads does not matter any more when the file is found at its end: no other is in its state.
+            status = os.stat(path) if self.via else os.lstat(path)
+        except OSError:
+            return False
+        return self.stamp is not None and self.stamp.is_of(status)
+
 
 @dataclass(slots=True)
 class Survey:
@@ -362,7 +372,7 @@ def _opened(root: str, name: str, limit: int) -> int:
                 raise Unreadable(file.problem)
             descriptor = os.open(file.name, _OPEN, dir_fd=folder)
     except (OSError, UnicodeEncodeError) as error:
-        raise Unreadable(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from None
+        raise Unreadable(f"the file cannot be opened: {getattr(error, 'strerror', error)}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise Unreadable("it is not a regular file")

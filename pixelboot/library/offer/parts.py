@@ -23,10 +23,12 @@ from pixelboot.library.decoding.cache import Cache
 from pixelboot.library.decoding.finding import Finding
 from pixelboot.library.decoding.order import FULL, Task
 from pixelboot.library.decoding.pool import Decoders, Job
-from pixelboot.library.file import FilePayload, open_in_thread
+from pixelboot.library.file import FilePayload
 from pixelboot.library.offer.entry import Entry
 from pixelboot.library.offer.room import Room
+from pixelboot.library.sharing.lending import Lending
 from pixelboot.outcome import Outcome
+from pixelboot.payload import Payload
 
 RETRY = 10.0
 """Seconds until a picture is tried again whose decoder failed; each time twice as many, up to `RETRY_LIMIT`."""
@@ -52,6 +54,7 @@ class Parts:
         reactor: Any,
         cache: Cache,
         decoders: Decoders,
+        lending: Lending,
         limit: int,
         *,
         found: Callable[[Entry, Finding, str], None],
@@ -60,7 +63,7 @@ class Parts:
         clock: IReactorTime,
         wall: Callable[[], float],
     ) -> None:
-        """At most `limit` octets are kept in `cache`.
+        """At most `limit` octets are kept in `cache`; what is open of them is known to `lending`.
 
         `found` is told what is known about an entry, and why no more can be found out now if so; `examined` is called
         whenever a description was read.  `clock` counts the
@@ -69,7 +72,8 @@ class Parts:
         self._reactor = reactor
         self._cache = cache
         self._decoders = decoders
-        self.room = Room(reactor, cache, limit, report=report, clock=clock, wall=wall)
+        self._lending = lending
+        self.room = Room(reactor, cache, limit, removed=lending.drop, report=report, clock=clock, wall=wall)
         self._found = found
         self._tell_examined = examined
         self._clock = clock
@@ -159,16 +163,19 @@ class Parts:
             self._decoders.drop(entry.job)
             self._examined(entry, None)
 
-    async def open(self, entry: Entry, name: str) -> FilePayload | None:
+    def at_hand(self, entry: Entry, name: str) -> Payload | None:
+        """What `open` would give, if it is open already."""
+        return self._lending.at_hand(entry.finding.key, (name, entry.container.modified_at))
+
+    async def open(self, entry: Entry, name: str) -> Payload | None:
         """A part of a picture that is ready; None when it is not in the cache.
 
         :raises OSError: if it cannot be opened now, although it may be there.
         """
         finding, part = entry.finding, entry.finding.part(name)
-        key = finding.key
+        key, modified_at = finding.key, entry.container.modified_at
         if part is None or key not in self.room:
             return None
-        let_go = self.room.hold(key)
 
         def open_part() -> FilePayload | None:
             opened = self._cache.open_part(finding, name)
@@ -176,12 +183,12 @@ class Parts:
                 return None
             self._cache.touch(key)
             descriptor, stamp = opened
-            modified_at = entry.container.modified_at
             kind = "application/octet-stream"
             # Nobody writes into what is in the cache: a decoder writes aside, and renames.
-            return FilePayload(descriptor, kind, modified_at, part.sha256, stamp, let_go, is_final=True)
+            return FilePayload(descriptor, kind, modified_at, part.sha256, stamp, is_final=True)
 
-        payload = await open_in_thread(self._reactor, open_part, let_go)
+        # Pictures of the same octets have their parts in common, but not the time that HTTP tells.
+        payload = await self._lending.get(key, (name, modified_at), open_part, partial(self.room.hold, key))
         if payload is None:
             self.room.lost(key)
         return payload

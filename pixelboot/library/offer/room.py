@@ -34,14 +34,19 @@ class Room:
         cache: Cache,
         limit: int,
         *,
+        removed: Callable[[str], object],
         report: Callable[[Outcome], None],
         clock: IReactorTime,
         wall: Callable[[], float],
     ) -> None:
-        """At most `limit` octets are kept; `clock` measures patience, `wall` says when parts were used."""
+        """At most `limit` octets are kept; `clock` measures patience, `wall` says when parts were used.
+
+        `removed` is told of parts, by their key, that are about to be evicted, or were found not to be there.
+        """
         self._reactor = reactor
         self._cache = cache
         self._budget = Budget(limit)
+        self._removed = removed
         self._report = report
         self._clock = clock
         self._wall = wall
@@ -64,11 +69,12 @@ class Room:
     def forget(self, kept: Set[str]) -> None:
         """The cache was swept of all but the pictures with these keys."""
         for key in self._budget.keys() - kept:
-            self._budget.removed(key)
+            self.lost(key)
 
     def lost(self, key: str) -> None:
-        """These parts are not in the cache, as was found out."""
+        """These parts are not in the cache, as was found out, or will not be for long."""
         self._budget.removed(key)
+        self._removed(key)  # What is still open of them would take room on the disk all the same.
 
     def hold(self, key: str) -> Callable[[], None]:
         """Somebody begins to use these parts; what is given is to be called, once, when that is over."""
@@ -147,7 +153,7 @@ class Room:
         """Remove these parts from the cache; whether `size` octets have room on its disk then."""
         victims, before = keys or (), self._budget.total
         for key in victims:
-            self._budget.removed(key)
+            self.lost(key)
         freed = before - self._budget.total
 
         def remove() -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
@@ -21,19 +21,38 @@ ROOM = 128
 IDLE = 5.0
 """Seconds for which they do."""
 
+Hold = Callable[[], Callable[[], None]]
+"""Called when something begins to be used; what it gives is called when it is not used any more."""
+
 
 class Opened:
     """One payload and those who use it."""
 
-    __slots__ = ("_sure_until", "kept", "payload", "users")
+    __slots__ = ("_hold", "_let_go", "_sure_until", "group", "kept", "payload", "users")
 
-    def __init__(self, payload: Payload, sure_until: float | None) -> None:
+    def __init__(self, payload: Payload, sure_until: float | None, group: str, hold: Hold | None) -> None:
         """After the instant `sure_until`, if there is one, nobody else is to be given it: see `Shelf.put`."""
         self.payload = payload
+        self.group = group
+        """What it goes together with; empty for nothing."""
         self.users = 0
         self.kept: Hashable = None
         """Under what it is found on the shelf; None when it is not to be found any more."""
         self._sure_until = sure_until
+        self._hold = hold
+        self._let_go: Callable[[], None] | None = None
+
+    def taken(self) -> None:
+        """One more uses it."""
+        self.users += 1
+        if self._hold is not None and self._let_go is None:
+            self._let_go = self._hold()
+
+    def unused(self) -> None:
+        """Nobody uses it any more."""
+        let_go, self._let_go = self._let_go, None
+        if let_go is not None:
+            let_go()
 
     def is_sure(self, clock: IReactorTime) -> bool:
         """Whether it holds what a new opening would find, as far as it was known when it was opened."""
@@ -54,7 +73,7 @@ class Lent:
         self.media_type = payload.media_type
         self.modified_at = payload.modified_at
         self.is_final = payload.is_final
-        opened.users += 1
+        opened.taken()
 
     @property
     def known_etag(self) -> str | None:
@@ -115,19 +134,28 @@ class Shelf:
         """How many payloads are open that nobody uses."""
         return len(self._idle)
 
-    def put(self, key: Hashable, payload: Payload, sure_until: float | None = None) -> Opened:
+    def put(
+        self,
+        key: Hashable,
+        payload: Payload,
+        sure_until: float | None = None,
+        *,
+        group: str = "",
+        hold: Hold | None = None,
+    ) -> Opened:
         """Take over an open payload; where the same octets are open already, it is closed, and those are given.
 
         It stays open until `release`, at least.  After the instant `sure_until` it is not the same any more as what is
-        opened then: its key did not tell all.
+        opened then: its key did not tell all.  All of a `group` can be dropped at once.  While anybody uses it there is
+        a `hold`; not while it only lies here.
         """
         opened = self.get(key)
         if opened is not None:
             payload.close()
         else:
-            opened = self._found[key] = Opened(payload, sure_until)
+            opened = self._found[key] = Opened(payload, sure_until, group, hold)
             opened.kept = key
-        opened.users += 1
+        opened.taken()
         self._idle.pop(opened, None)
         return opened
 
@@ -151,12 +179,13 @@ class Shelf:
             return
         if not self._running or opened.kept is None:
             self._close(opened)
-            return
-        self._idle[opened] = self._clock.seconds() + IDLE
-        if len(self._idle) > ROOM:
-            self._close(next(iter(self._idle)))
-        if self._waking is None:
-            self._waking = self._clock.callLater(IDLE, self._wake)
+        else:
+            self._idle[opened] = self._clock.seconds() + IDLE
+            if len(self._idle) > ROOM:
+                self._close(next(iter(self._idle)))
+            if self._waking is None:
+                self._waking = self._clock.callLater(IDLE, self._wake)
+        opened.unused()  # Last: who is waiting for that may want it closed at once.
 
     def drop(self, opened: Opened) -> None:
         """It is not what a new opening would find: it goes as soon as nobody uses it."""
@@ -165,6 +194,11 @@ class Shelf:
             opened.kept = None
         if not opened.users:
             self._close(opened)
+
+    def drop_group(self, group: str) -> None:
+        """`drop` all that belong to it."""
+        for opened in [each for each in self._found.values() if each.group == group]:
+            self.drop(opened)
 
     def let_go(self) -> None:
         """Close what nobody uses."""

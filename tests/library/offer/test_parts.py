@@ -7,6 +7,7 @@ import shutil
 from twisted.internet.defer import Deferred
 
 from pixelboot.library.offer.parts import RETRY
+from pixelboot.library.sharing.shelf import IDLE
 from tests.container.pictures import container
 from tests.library.case import FolderCase
 
@@ -22,9 +23,13 @@ class TestParts(FolderCase):
         await self.settle()
         kernel = next(self.cache.glob("parts/*/kernel"))
         for break_it in (kernel.unlink, lambda: kernel.write_bytes(b"x"), lambda: kernel.write_bytes(KERNEL[::-1])):
+            await self.soon()
+            self.clock.advance(IDLE)
             break_it()
             self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
         self.assertEqual(self.lines(), [], "nobody needs to know")
+        await self.soon()
+        self.clock.advance(IDLE)
         self.patch(self.library._cache, "open_part", lambda *_: None)
         self.assertIn("does not keep", await self.refused(self.library.part("a", "kernel")))
 
@@ -53,6 +58,7 @@ class TestParts(FolderCase):
         patched.restore()
         self.assertEqual(self.states, {"a": "ready"})
         self.assertEqual(await self.octets(await self.library.part("a", "kernel")), KERNEL)
+        await self.soon()
         self.assertEqual(self.library._parts.room._budget._holds, {}, "nothing is in use any more")
 
     async def test_whoever_asked_is_gone(self) -> None:

@@ -86,6 +86,7 @@ class TestRoom(FolderCase):
         payloads[0].close()
         await self.use(left)
         payloads[1].close()
+        await self.soon()
         self.assertEqual(self.library._parts.room._budget._holds, {})
         self.assertEqual(len(self.lines()), 1, "it is ready after all")
 

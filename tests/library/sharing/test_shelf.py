@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -138,19 +140,25 @@ class ShelfTests(SynchronousTestCase):
         lent.close()
         self.assertEqual(used.closed, 1)
 
-    @given(st.lists(st.tuples(st.sampled_from("plcdts"), st.integers(0, 3)), max_size=60))
+    @given(st.lists(st.tuples(st.sampled_from("plcdgts"), st.integers(0, 3)), max_size=60))
     def test_whatever_happens(self, events: list[tuple[str, int]]) -> None:
-        """What somebody has is open; what nobody has is open for `IDLE` at the most; nothing is closed twice."""
+        """What somebody has is open, and held; what nobody has is open for `IDLE` at most; nothing is closed twice."""
         self.setUp()
         self.patch(module, "ROOM", 2)
         texts: list[Text] = []
         lent: list[Lent] = []
+        held: list[bool] = []
+
+        def hold() -> Callable[[], None]:
+            held.append(True)
+            return partial(held.remove, True)
+
         for event, number in events:
             there = self.shelf.get(number)
             if event == "p":
                 text = Text("text")
                 texts.append(text)
-                opened = self.shelf.put(number, text)
+                opened = self.shelf.put(number, text, group=str(number % 2), hold=hold)
                 lent.append(self.shelf.lend(opened))
                 self.shelf.release(opened)
             elif event == "l" and there is not None:
@@ -159,11 +167,15 @@ class ShelfTests(SynchronousTestCase):
                 lent.pop(number % len(lent)).close()
             elif event == "d" and there is not None:
                 self.shelf.drop(there)
+            elif event == "g":
+                self.shelf.drop_group(str(number % 2))
+                self.assertFalse({number % 2, number % 2 + 2} & self.shelf._found.keys())
             elif event == "t":
                 self.clock.advance(number)
             elif event == "s":
                 self.shelf.stop() if number else self.shelf.start()
             used = {id(each.origin) for each in lent}
+            self.assertEqual(len(held), len(used))
             for text in texts:
                 self.assertLessEqual(text.closed, 0 if id(text) in used else 1)
             self.assertLessEqual(self.shelf.idle, 2)
