@@ -13,7 +13,7 @@ author = "pixelboot developers"
 copyright = "2026, pixelboot developers"
 release = version = pixelboot.__version__
 
-extensions = ["settings"]
+extensions = ["routes", "settings"]
 exclude_patterns: list[str] = []
 nitpicky = True
 default_role = "any"

@@ -26,6 +26,7 @@ _PACKAGES = {
     "atftp": "atftp",
     "tftp": "tftp-hpa",
     "curl": "curl",
+    "wget": "wget",
 }
 """Debian's package of every program that the lab runs."""
 

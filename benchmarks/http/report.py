@@ -19,6 +19,8 @@ memory at the most), ``per_connection`` (octets of that, beyond what was there b
 `benchmarks.http.endure` says what there is of its own."""
 
 NGINX = "nginx"
+AIOHTTP = "aiohttp"
+STATIC = "static"
 
 OFFER = 10.0
 """Milliseconds that the 99th percentile of OFFERs may take while much is downloaded."""
@@ -54,18 +56,24 @@ def _of(
 
 
 def _rates(results: Results) -> Iterator[Bar]:
-    for scenario, limit, goal in (
-        ("one", 0.9, 1.0),
-        ("eight", 0.9, 1.0),
-        ("ranges", 0.6, 0.8),
-        ("small", 0.4, 0.9),
-        ("parallel", 0.9, 1.0),
-        ("container", 0.9, 1.0),
+    for scenario, peer, limit, goal in (
+        ("one", NGINX, 0.9, 0.97),
+        ("eight", NGINX, 0.9, 0.97),
+        ("ranges", NGINX, 0.5, 0.8),
+        ("ranges", STATIC, 3.5, None),
+        ("ranges", AIOHTTP, 6.0, None),
+        ("small", NGINX, 0.4, 0.8),
+        ("small", STATIC, 3.5, None),
     ):
-        yield from _of(ratio(results, scenario, NGINX, "rate"), f"{scenario}: MB/s, of {NGINX}'s", limit, goal)
+        yield from _of(ratio(results, scenario, peer, "rate"), f"{scenario}: MB/s, of {peer}'s", limit, goal)
     for scenario in ("one", "eight"):
         found = ratio(results, scenario, NGINX, "cpu_gb")
-        yield from _of(found, f"{scenario}: processor a GB, of {NGINX}'s", 1.2, is_most=True)
+        yield from _of(found, f"{scenario}: processor a GB, of {NGINX}'s", 1.15, is_most=True)
+    for scenario in ("parallel", "container"):
+        found = ratio(results, scenario, NGINX, "first_last")
+        yield from _of(found, f"{scenario}: ms to the first octet of the last, of {NGINX}'s", 2.0, is_most=True)
+        kept = median(results.get(scenario, {}).get(OURS, ()), "per_connection")
+        yield from _of(None if kept is None else kept / 1000, f"{scenario}: kB a connection", 100.0, is_most=True)
 
 
 def _steadiness(results: Results) -> Iterator[Bar]:

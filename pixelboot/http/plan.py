@@ -5,30 +5,32 @@ and last Range under If-Range.  What is sent says what it is in every answer: ``
 ``Last-Modified`` and ``Accept-Ranges`` with every 200, 206 and HEAD; no field has an empty value, because there is
 firmware that hangs on one; nothing is ever content-encoded, because boot loaders do not decode.
 
-Several ranges in one request are not served as such: §14.2 lets a server ignore Range, and the whole is sent.
+Most requests name a file and nothing else, and many ask for the same file: what is the same for all of them is made
+once for a `Representation`, and remembered for `MOST_KNOWN`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from pixelboot.http.wire import (
-    EntityTag,
-    RangeSpec,
-    format_date,
-    parse_date,
-    parse_entity_tag,
-    parse_entity_tags,
-    parse_range,
-)
-from pixelboot.hwaddr import HardwareAddress
+from pixelboot.http.message.fields import EntityTag, format_date, parse_date, parse_entity_tag, parse_entity_tags
+from pixelboot.http.ranges import Piece, Span, byteranges, chosen, content_range
 from pixelboot.malformed import Malformed
-from pixelboot.outcome import Outcome, Severity, pace, printable
+from pixelboot.outcome import printable
 
 METHODS = ("GET", "HEAD")
 """The methods that everything here answers."""
+
+MOST_KNOWN = 1024
+"""Representations whose header fields are remembered."""
+
+_DIGITLESS = re.compile(r"bytes=%?[a-z]{1,4}-(?:%?[a-z]{1,4})?", re.ASCII)
+"""What a ``printf`` makes of a range that does not know the conversion: ``bytes=u-u``."""
+
+_HINT = "its range has letters for numbers; a 64-bit build of iPXE sends ranges that can be read"
 
 Header = tuple[str, str]
 
@@ -40,8 +42,8 @@ class Representation:
     size: int
     """Octets in all."""
 
-    etag: str
-    """The strong entity tag with its quotes."""
+    etag: str | None
+    """The strong entity tag with its quotes; None while nobody knows."""
 
     modified_at: float | None
     """When it last changed, in seconds since 1970; None when nobody knows."""
@@ -75,42 +77,49 @@ class RequestHead:
     if_unmodified_since: str | None = None
     """``If-Unmodified-Since``."""
 
+    @property
+    def plain(self) -> bool:
+        """Whether it has none of these fields, so that nothing but the method decides."""
+        return (
+            self.range is None
+            and self.if_none_match is None
+            and self.if_modified_since is None
+            and self.if_range is None
+            and self.if_match is None
+            and self.if_unmodified_since is None
+        )
+
     @classmethod
-    def read(cls, method: str, values: Callable[[str], Sequence[str]]) -> RequestHead:
-        """From the values of each field by its name, in the order received.
+    def read(cls, method: str, fields: Mapping[str, Sequence[str]]) -> RequestHead:
+        """From the values of each field in the order received, by its name in lower-case letters.
 
         A field that is a list may come in several lines (§5.3).  One that is not and does anyway is as good as
         malformed: then a date or a range does not count, and an If-Range is never true.
         """
+        if _CONDITIONS.isdisjoint(fields):
+            return _PLAIN.get(method) or cls(method)
 
         def one(name: str) -> str | None:
-            lines = values(name)
+            lines = fields.get(name)
             return None if not lines else lines[0] if len(lines) == 1 else ""
 
         def joined(name: str) -> str | None:
-            lines = values(name)
+            lines = fields.get(name)
             return ", ".join(lines) if lines else None
 
         return cls(
             method=method,
-            range=one("Range"),
-            if_range=one("If-Range"),
-            if_match=joined("If-Match"),
-            if_none_match=joined("If-None-Match"),
-            if_modified_since=one("If-Modified-Since"),
-            if_unmodified_since=one("If-Unmodified-Since"),
+            range=one("range"),
+            if_range=one("if-range"),
+            if_match=joined("if-match"),
+            if_none_match=joined("if-none-match"),
+            if_modified_since=one("if-modified-since"),
+            if_unmodified_since=one("if-unmodified-since"),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A run of octets of what is served."""
-
-    offset: int
-    """Position of its first octet."""
-
-    size: int
-    """How many octets."""
+_CONDITIONS = frozenset({"range", "if-range", "if-match", "if-none-match", "if-modified-since", "if-unmodified-since"})
+_PLAIN = {method: RequestHead(method) for method in METHODS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +132,8 @@ class ResponsePlan:
     headers: tuple[Header, ...]
     """Field names, in the case that old boot loaders look for, and values."""
 
-    spans: tuple[Span, ...] = ()
-    """Which octets of the payload make the body, in order."""
+    pieces: tuple[Piece, ...] = ()
+    """What makes the body, in order: spans of the payload, none of them empty, and octets around them."""
 
     text: str = ""
     """The body when it is an explanation instead."""
@@ -132,38 +141,88 @@ class ResponsePlan:
     reason: str = ""
     """The same explanation for the log, also where no body may be sent."""
 
+    hint: str = ""
+    """What whoever reads the log should know of this client; empty when there is nothing."""
 
-def plan(head: RequestHead, about: Representation, now: float, ranges: bool = True) -> ResponsePlan:
+
+@dataclass(frozen=True, slots=True)
+class CommonHeaders:
+    """What the answers about one representation have in common, whoever asks."""
+
+    etag: EntityTag | None
+    """Its entity tag."""
+
+    modified_at: int | None
+    """When it last changed, in whole seconds since 1970, as Last-Modified says it."""
+
+    validators: tuple[Header, ...]
+    """The fields of an answer that sends nothing of it: 304, and 412 (§15.4.5)."""
+
+    content: tuple[Header, ...]
+    """The fields of one that does, but for its type and length."""
+
+    whole: ResponsePlan
+    """The answer to a GET of it all."""
+
+    head: ResponsePlan
+    """The answer to HEAD (§9.3.2)."""
+
+
+@lru_cache(MOST_KNOWN)
+def common_headers(about: Representation, ranges: bool = True) -> CommonHeaders:
+    """What is the same in all answers about `about`, whose time is not in the future; remembered.
+
+    Without `ranges`, Accept-Ranges says so.
+    """
+    validators: list[Header] = [("Cache-Control", "no-cache")]
+    if about.etag is not None:
+        validators.insert(0, ("ETag", about.etag))
+    modified_at = None if about.modified_at is None else int(about.modified_at // 1)
+    if modified_at is not None:
+        validators.append(("Last-Modified", format_date(modified_at)))
+    content = (*validators, ("Accept-Ranges", "bytes" if ranges else "none"))
+    fields = (*content, ("Content-Type", about.media_type), ("Content-Length", str(about.size)))
+    return CommonHeaders(
+        etag=None if about.etag is None else EntityTag(about.etag[1:-1], weak=False),
+        modified_at=modified_at,
+        validators=tuple(validators),
+        content=content,
+        whole=ResponsePlan(200, fields, (Span(0, about.size),) if about.size else ()),
+        head=ResponsePlan(200, fields),
+    )
+
+
+def plan(
+    head: RequestHead, about: Representation, now: float, ranges: bool = True, strict_ranges: bool = False
+) -> ResponsePlan:
     """The answer to `head`, asked of what `about` describes; `now` in seconds since 1970, as the Date field says it.
 
-    Without `ranges`, Range is ignored (§14.2 allows that), and Accept-Ranges says so.
+    Without `ranges`, Range is ignored (§14.2 allows that), and Accept-Ranges says so.  With `strict_ranges` a range in
+    bytes that cannot be read is answered with 416 instead of the whole: a client that boots from a disk of gigabytes
+    by ranges cannot use the whole, and should fail at once.
     """
+    if about.modified_at is not None and about.modified_at > now:
+        # §8.8.2.1: never later than Date.  In whole seconds, so that the same is remembered for a second.
+        about = replace(about, modified_at=now // 1)
+    common = common_headers(about, ranges)
+    if head.plain:
+        if head.method == "GET":
+            return common.whole
+        if head.method == "HEAD":
+            return common.head
     refused = refused_method(head)
     if refused is not None:
         return refused
-    # §8.8.2.1: never later than Date.
-    modified_at = None if about.modified_at is None else int(min(about.modified_at, now) // 1)
-    common: list[Header] = [("ETag", about.etag), ("Cache-Control", "no-cache")]
-    if modified_at is not None:
-        common.append(("Last-Modified", format_date(modified_at)))
-    failed = _failed_precondition(head, EntityTag(about.etag[1:-1], weak=False), modified_at, now)
+    failed = _failed_precondition(head, common.etag, common.modified_at, now)
     if failed == 304:
-        return ResponsePlan(304, tuple(common))
+        return ResponsePlan(304, common.validators)
     if failed is not None:
-        return refusal(head, failed, "what is here does not meet the request's condition", tuple(common))
-    common += [("Accept-Ranges", "bytes" if ranges else "none"), ("Content-Type", about.media_type)]
-    span, status = Span(0, about.size), 200
-    spec = _applicable_range(head, about, modified_at, now) if ranges else None
-    if spec is not None:
-        part = _satisfy(spec, about.size)
-        if part is None:
-            unsatisfied = ("Content-Range", f"bytes */{about.size}")
-            return refusal(head, 416, f"there are {about.size} octets, the range names none of them", (unsatisfied,))
-        if part.size:
-            span, status = part, 206
-            common.append(("Content-Range", f"bytes {part.offset}-{part.offset + part.size - 1}/{about.size}"))
-    common.append(("Content-Length", str(span.size)))
-    return ResponsePlan(status, tuple(common), (span,) if head.method == "GET" and span.size else ())
+        return refusal(head, failed, "what is here does not meet the request's condition", common.validators)
+    if head.method == "HEAD":
+        return common.head
+    if head.range is None or not ranges or not _unchanged(head.if_range, common, now):
+        return common.whole
+    return _part(head, head.range, about, common, strict_ranges)
 
 
 def refusal(head: RequestHead, status: int, reason: str, headers: tuple[Header, ...] = ()) -> ResponsePlan:
@@ -180,7 +239,7 @@ def refused_method(head: RequestHead) -> ResponsePlan | None:
     return refusal(head, 405, "this can only be read", (("Allow", ", ".join(METHODS)),))
 
 
-def _failed_precondition(head: RequestHead, etag: EntityTag, modified_at: int | None, now: float) -> int | None:
+def _failed_precondition(head: RequestHead, etag: EntityTag | None, modified_at: int | None, now: float) -> int | None:
     """The status that a condition which is not met asks for (§13.2.2, steps 1 to 4); None when all are met."""
     if head.if_match is not None:
         if not _listed(etag, head.if_match, EntityTag.strongly_equals):
@@ -199,13 +258,13 @@ def _failed_precondition(head: RequestHead, etag: EntityTag, modified_at: int | 
     return None
 
 
-def _listed(etag: EntityTag, value: str, equal: Callable[[EntityTag, EntityTag], bool]) -> bool:
+def _listed(etag: EntityTag | None, value: str, equal: Callable[[EntityTag, EntityTag], bool]) -> bool:
     """Whether `etag` is in a list of tags, or the list is ``*``; one that cannot be read has nothing in it."""
     try:
         tags = parse_entity_tags(value)
     except Malformed:
         return False
-    return tags is None or any(equal(etag, tag) for tag in tags)
+    return tags is None or (etag is not None and any(equal(etag, tag) for tag in tags))
 
 
 def _date(value: str, now: float) -> int | None:
@@ -216,154 +275,48 @@ def _date(value: str, now: float) -> int | None:
         return None
 
 
-def _applicable_range(
-    head: RequestHead, about: Representation, modified_at: int | None, now: float
-) -> RangeSpec | None:
-    """The one range to serve, or None when the whole is to be sent (§13.2.2 step 5, §14.2)."""
-    if head.method != "GET" or head.range is None:
-        return None
+def _part(head: RequestHead, value: str, about: Representation, common: CommonHeaders, strict: bool) -> ResponsePlan:
+    """The answer to a GET with a Range field, which counts (§13.2.2 step 5, §14.2)."""
     try:
-        specs = parse_range(head.range)
+        spans = chosen(value, about.size)
     except Malformed:
-        return None
-    if len(specs) > 1 or not _unchanged(head.if_range, about, modified_at, now):
-        return None
-    return specs[0]
+        hint = _HINT if _DIGITLESS.fullmatch(value) else ""
+        if strict and value[:6].lower() == "bytes=":
+            return replace(_unsatisfied(head, about, "the range cannot be read"), hint=hint)
+        return replace(common.whole, hint=hint) if hint else common.whole
+    if spans is None:
+        return common.whole
+    if not spans:
+        return _unsatisfied(head, about, f"there are {about.size} octets, the range names none of them")
+    if len(spans) == 1:
+        # §15.3.7.2: who asked for one range need not know multiparts, and one that is left needs none.
+        (span,) = spans
+        fields: tuple[Header, ...] = (
+            ("Content-Type", about.media_type),
+            ("Content-Range", content_range(span, about.size)),
+            ("Content-Length", str(span.size)),
+        )
+        return ResponsePlan(206, common.content + fields, spans)
+    media_type, pieces = byteranges(spans, about.size, about.etag or "", about.media_type)
+    length = sum(piece.size if isinstance(piece, Span) else len(piece) for piece in pieces)
+    fields = (("Content-Type", media_type), ("Content-Length", str(length)))
+    return ResponsePlan(206, common.content + fields, pieces)
 
 
-def _unchanged(if_range: str | None, about: Representation, modified_at: int | None, now: float) -> bool:
+def _unsatisfied(head: RequestHead, about: Representation, reason: str) -> ResponsePlan:
+    """416 with how many octets there are (§15.5.17)."""
+    return refusal(head, 416, reason, (("Content-Range", f"bytes */{about.size}"),))
+
+
+def _unchanged(if_range: str | None, common: CommonHeaders, now: float) -> bool:
     """Whether If-Range lets a range be served (§13.1.5): true without it, else the validators must agree strongly."""
     if if_range is None:
         return True
     try:
-        return parse_entity_tag(if_range).strongly_equals(parse_entity_tag(about.etag))
+        tag = parse_entity_tag(if_range)
+        return common.etag is not None and tag.strongly_equals(common.etag)
     except Malformed:
         pass
     # A date is exact, and a strong validator only when it lies at least a second before Date (§8.8.2.2).
+    modified_at = common.modified_at
     return modified_at is not None and _date(if_range, now) == modified_at and modified_at <= now - 1
-
-
-def _satisfy(spec: RangeSpec, size: int) -> Span | None:
-    """What `spec` names of `size` octets (§14.1.2), or None when it names nothing that exists.
-
-    An empty span is the answer to a suffix of nothing: satisfiable by the letter, though no Content-Range can say it.
-    """
-    if spec.first is None:
-        length = min(spec.last or 0, size)
-        return Span(size - length, length) if spec.last else None
-    if spec.first >= size:
-        return None
-    last = size - 1 if spec.last is None else min(spec.last, size - 1)
-    return Span(spec.first, last - spec.first + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange(Outcome):
-    """What one request came to; the base of those below."""
-
-    service: ClassVar[str] = "http"
-
-    machine: HardwareAddress | None
-    """Whose request it was, as far as anybody knows."""
-
-    peer: str
-    """The client's address as text."""
-
-    method: str
-    """The request's method; untrusted."""
-
-    target: str
-    """The request's target; untrusted."""
-
-    status: int
-    """The status answered with; 0 when there was no answer."""
-
-    octets: int
-    """Octets of the body that the kernel took to send."""
-
-    seconds: float
-    """From the request to the end of the answer."""
-
-    reason: str = ""
-    """Why it did not end with what was asked for; empty when it did."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        who = f"{self.machine} {self.peer}" if self.machine else self.peer
-        what = f"{printable(self.method, 20)} {printable(self.target)}"
-        return f"{who} {what} {self._end()}"
-
-    def _end(self) -> str:
-        status = f"{self.status} " if self.status else ""
-        return f"{status}{printable(self.reason)}"
-
-    def _amount(self) -> str:
-        return pace(self.octets, self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Served(Exchange):
-    """Everything asked for was sent."""
-
-    def _end(self) -> str:
-        return f"{self.status} {self._amount()}"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused(Exchange):
-    """The request could not be met, and the client was told why (4xx)."""
-
-    severity: ClassVar[Severity] = "warn"
-
-
-@dataclass(frozen=True, slots=True)
-class Aborted(Exchange):
-    """The answer ended early, and with it the connection."""
-
-    severity: ClassVar[Severity] = "warn"
-
-    def _end(self) -> str:
-        status = f"{self.status} " if self.status else ""
-        return f"{status}broken off after {self._amount()}: {printable(self.reason)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Failed(Exchange):
-    """The fault was ours (5xx)."""
-
-    severity: ClassVar[Severity] = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable(Outcome):
-    """What came was no HTTP request, or none within the time and size allowed; the connection was closed."""
-
-    service: ClassVar[str] = "http"
-    severity: ClassVar[Severity] = "warn"
-    rest: ClassVar[float] = 10.0
-
-    peer: str
-    """The client's address as text."""
-
-    reason: str
-    """What was wrong."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"{self.peer} sent no request that can be answered: {printable(self.reason)}"
-
-
-@dataclass(frozen=True, slots=True)
-class MenuChanged(Outcome):
-    """A menu was not what the settings say."""
-
-    service: ClassVar[str] = "http"
-    severity: ClassVar[Severity] = "warn"
-    rest: ClassVar[float] = 60.0
-
-    notice: str
-    """What the menu tells the person before the machine."""
-
-    def summary(self) -> str:
-        """See `Outcome.summary`."""
-        return f"menu: {printable(self.notice)}"

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IAddress, IListeningPort, IStreamServerE
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from pixelboot.http.channel import BootSite
+from pixelboot.http.connection.site import BootSite
 from pixelboot.http.endpoint.certificate import Certificate
 from pixelboot.http.endpoint.make import TlsEndpoint
 from pixelboot.http.endpoint.said import url

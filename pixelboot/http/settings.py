@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pixelboot.config import Invalid, Kind, listing, one_or_more, setting, switch, text
+from pixelboot.config import Invalid, Kind, listing, one_or_more, section, setting, switch, text
+from pixelboot.http.connection.settings import LimitSettings
 from pixelboot.http.endpoint.said import Endpoint
 from pixelboot.malformed import Malformed
 
@@ -78,6 +79,13 @@ class HttpSettings:
         True,
         help="Whether a client can have a part of a file (Range), as is needed to resume a download.",
     )
+    strict_ranges: bool = setting(
+        switch(),
+        False,
+        help="Whether a range that cannot be read, as a 32-bit iPXE sends of a disk (bytes=u-u), is refused with 416. "
+        "Else the whole file is sent, as HTTP asks for, and that machine fails some gigabytes later.",
+    )
+    limits: LimitSettings = setting(section(LimitSettings), help="What connections may take.")
 
 
 def listening_port(listen: Iterable[Endpoint]) -> int | None:

@@ -147,7 +147,7 @@ class Library(Service):
         return self._parts.at_hand(entry, name)
 
     def part_digests(self, id: str) -> Mapping[str, str]:  # noqa: A002
-        """By name, the SHA-256 in lower-case hex of every part that `part` would give without decoding it first."""
+        """By name, the SHA-256 in lower-case hex of the parts of a container that is ready, as it was verified."""
         entry = self._entries.identified(id)
         if entry is None or entry.container.state != "ready":
             return {}

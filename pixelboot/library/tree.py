@@ -102,10 +102,10 @@ class _Way:
 class Tree(Service):
     """What TFTP and HTTP serve by name.  While the service runs, files stay open for some seconds after their use.
 
-    Files are looked for, opened and hashed in the reactor's threads.  They are read in the reactor's own, block by
-    block: the kernel is asked to have the beginning in memory by then, and to read far ahead of the rest.  A file
-    system that does not answer, as a network's that is gone, thus holds up everything at the first block that is not
-    there, and at the first look at a file; let `root` be a local folder.
+    Files are looked for, opened and hashed in the reactor's threads; a process hashes large ones.  They are read in the
+    reactor's own, block by block: the kernel is asked to have the beginning in memory by then, and to read far ahead of
+    the rest.  A file system that does not answer, as a network's that is gone, thus holds up everything at the first
+    block that is not there, and at the first look at a file; let `root` be a local folder.
     """
 
     name = "tree"
@@ -119,11 +119,13 @@ class Tree(Service):
         clock: IReactorTime | None = None,
         wall: Callable[[], float] = time.time,
         packaged: Mapping[str, Sequence[str]] = PACKAGED,
+        memory: str | None = None,
     ) -> None:
         """`root` is the operator's folder, or empty for none; `packaged` is what stands behind it.
 
         `names` tells how names are meant.  `clock` ages what is remembered (the reactor, unless it is given); `wall` is
-        the clock that files are stamped by.
+        the clock that files are stamped by.  `memory` is the path of a file in which the digests of large files are
+        kept over a restart.
         """
         self._root = root
         self._reactor = reactor
@@ -140,21 +142,23 @@ class Tree(Service):
         self._shelf = Shelf(self._clock)
         self._held: Once[tuple[Parts, ...], bool] = Once(reactor, self._clock, HOLDS_TIME)
         self._troubled = False  # Whether the last look of `holds` failed.
-        self._digests = Digests(reactor, self._clock, wall)
+        self._digests = Digests(reactor, self._clock, wall, memory)
 
     def serve_also(self, made: Made) -> None:
         """From now on, where there is no file, what is made for a name is served."""
         self._made = made
 
     def startService(self) -> None:
-        """Let files stay open for a while."""
+        """Let files stay open for a while, and hash large ones."""
         super().startService()
         self._shelf.start()
+        self._digests.start()
 
-    def stopService(self) -> None:
-        """Close what nobody uses, and from now on at once."""
+    def stopService(self) -> Deferred[None]:
+        """Close what nobody uses, and from now on at once; fires when no file is being hashed in the background."""
         super().stopService()
         self._shelf.stop()
+        return Deferred.fromCoroutine(self._digests.stop())
 
     def at_hand(self, name: str, asker: Asker = NOBODY, asked_at: float = math.inf) -> Payload | None:
         """What `open` would give, where that can be told without waiting: a file that is open, and is still the one.

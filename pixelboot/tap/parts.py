@@ -15,6 +15,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXServerEndpoint
 from twisted.internet.task import deferLater
+from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
 from pixelboot.boot.hosts import settled
@@ -22,9 +23,10 @@ from pixelboot.boot.memory import Memory
 from pixelboot.boot.policy import BootPolicy, nobody
 from pixelboot.config import ConfigError
 from pixelboot.dhcp.network.network import Network
-from pixelboot.http.channel import BootSite
+from pixelboot.http.connection.resources import Resources
+from pixelboot.http.connection.site import BootSite
 from pixelboot.http.exchange import Shared
-from pixelboot.http.resource import BootRoot
+from pixelboot.http.routes import BootRoot
 from pixelboot.http.service import HttpService, NotListening
 from pixelboot.http.settings import listening_port
 from pixelboot.library import trust
@@ -40,6 +42,7 @@ from pixelboot.state.containers import FILE_NAME, ChoicesFile, SqliteChoices
 from pixelboot.state.hosts import FILE_NAME as HOSTS_FILE
 from pixelboot.state.hosts import HostsFile, SqliteHosts
 from pixelboot.state.lock import StateLock
+from pixelboot.tap.descriptors import affordable
 from pixelboot.tap.dhcp import check_reachable, dhcp_service, name_servers
 from pixelboot.tap.examine import examine, tftp_root, wanted, why
 from pixelboot.tap.loaders import LoaderCheck
@@ -102,7 +105,8 @@ class _Parts:
         self._memory = Memory()
         self._reactor = reactor
         self._undo = undo
-        self._tree = Tree(tftp_root(site), reactor, names=_names(site.tftp))
+        memory = f"{site.state}/cache/digests.json"
+        self._tree = Tree(tftp_root(site), reactor, names=_names(site.tftp), memory=memory)
         self._tree.setServiceParent(server)
         # Where machines are sent; a process that serves no HTTP or TFTP itself sends them to the one that does.
         self._http_port = listening_port(site.http.listen) or None
@@ -140,6 +144,10 @@ class _Parts:
         hosts = nobody if self._hosts is None else self._hosts.hosts
         return BootPolicy(site.boot, self._http_port, site.tftp.enabled, self._tree.holds, remedy, named, hosts)
 
+    def _in_thread(self, work: Callable[[], None]) -> Deferred[None]:
+        """Do what may take its time, in one of the reactor's threads."""
+        return deferToThreadPool(self._reactor, self._reactor.getThreadPool(), work)
+
     def _turn(self) -> Deferred[None]:
         """Fires when everybody else has had a turn."""
         return deferLater(self._reactor, 0)
@@ -173,11 +181,14 @@ class _Parts:
             trusted=trust.load(site.containers.trusted_keys),
             described=self.settle_memory,
         )
-        shared = Shared(self._reactor, time.time, self._report, self._memory.holder, site.http.ranges)
+        http = site.http
+        shared = Shared(self._reactor, time.time, self._report, self._memory.holder, http.ranges, http.strict_ranges)
         root = BootRoot(shared, library, self._tree, site.boot.default, site.boot.timeout, store.choices, self._hosts)
         certificates = Certificates(self._report, self._reactor)
         made = endpoints(site.http.listen, self._reactor, certificates)
-        service = HttpService(made, BootSite(root, self._report, self._reactor))
+        limits = affordable(http.limits, own=self._own)
+        boot = BootSite(root, self._report, self._reactor, limits=limits, in_thread=self._in_thread)
+        service = HttpService(made, boot)
         self._listen(service, "http.listen", [each.text for each in site.http.listen])
         self._http_port, self._http_host = service.port, service.host
         if site.tftp.generated and service.port is not None:
@@ -217,7 +228,7 @@ class _Parts:
 
         resource = control_resource(described, self._server.end, *self._subjects)
         at = UNIXServerEndpoint(self._reactor, path, mode=0o600, wantPID=False)
-        service = HttpService([at], BootSite(resource, self._report, self._reactor))
+        service = HttpService([at], BootSite(Resources(resource), self._report, self._reactor))
         service.name = "control"
         self._listen(service, "state", [self._site.state])
         service.setServiceParent(self._server)

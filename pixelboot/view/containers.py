@@ -11,7 +11,7 @@ from twisted.web.server import Request
 from pixelboot.boot.ipxe.menu import LOCAL, SHELL, make_entry, make_menu
 from pixelboot.boot.ipxe.script import obstacle
 from pixelboot.boot.seam import Choices, ContainerStore, checked_id, said
-from pixelboot.http.resource import PATIENCE, Library
+from pixelboot.http.routes import PATIENCE, Library
 from pixelboot.http.shown import Shown, described
 from pixelboot.malformed import Malformed
 from pixelboot.outcome import Outcome

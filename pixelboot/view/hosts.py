@@ -11,7 +11,7 @@ from pixelboot.boot.hosts import LOCAL, MENU, SHELL, HostBoot, Hosts, HostStore,
 from pixelboot.boot.ipxe.menu import assigned_entry
 from pixelboot.boot.ipxe.script import obstacle
 from pixelboot.boot.seam import Choices
-from pixelboot.http.resource import PATIENCE, ChoicesNow, Library
+from pixelboot.http.routes import PATIENCE, ChoicesNow, Library
 from pixelboot.outcome import Outcome
 from pixelboot.state.outcomes import ChoiceMade
 from pixelboot.view.reply import Answer, Told, body_of

@@ -47,10 +47,12 @@ class Judgement(SynchronousTestCase):
         self.assertEqual(self.missed(good()), [])
         worse: dict[str, tuple[str, Runs]] = {
             "one: MB/s, of nginx's": ("one", runs(890.0)),
-            "ranges: MB/s, of nginx's": ("ranges", runs(590.0)),
+            "ranges: MB/s, of nginx's": ("ranges", runs(490.0)),
             "small: MB/s, of nginx's": ("small", runs(390.0)),
             "eight: processor a GB, of nginx's": ("eight", runs(950.0, cpu_gb=0.25)),
             "sanboot: requests a second of the last tenth, of the first tenth's": ("sanboot", runs(5.0, late=890.0)),
+            "parallel: ms to the first octet of the last, of nginx's": ("parallel", runs(910.0, first_last=200.0)),
+            "container: kB a connection": ("container", runs(910.0, per_connection=100_001.0)),
             "offers: 99th percentile of OFFERs, ms": ("offers", [{**good()["offers"]["pixelboot"][0], "p99": 10.1}]),
             "requests that failed": ("parallel", runs(910.0, failed=1.0)),
             "answers that are not what was asked for": ("container", runs(910.0, wrong=1.0)),

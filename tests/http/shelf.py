@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 
@@ -17,9 +17,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from pixelboot.boot.hosts import HostStore
-from pixelboot.http.channel import BootChannel, BootSite
+from pixelboot.http.connection.channel import Answerer, BootChannel
+from pixelboot.http.connection.settings import LimitSettings
+from pixelboot.http.connection.site import BootSite
 from pixelboot.http.exchange import Shared
-from pixelboot.http.resource import BootRoot, ChoicesNow, Library, Tree, undecided
+from pixelboot.http.routes import BootRoot, ChoicesNow, Library, Tree, undecided
 from pixelboot.http.service import HttpService
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.library.catalog import Container
@@ -135,6 +137,22 @@ class Shelf:
             await self.decoding
         return self.initrd if name == "initrd" else self.kernel
 
+    def part_at_hand(self, id: str, name: str) -> None:  # noqa: A002
+        """As `Library.part_at_hand`: always to be waited for."""
+
+    def picture_at_hand(self, file_name: str) -> None:
+        """As `Library.picture_at_hand`."""
+
+    def part_digests(self, id: str) -> Mapping[str, str]:  # noqa: A002
+        """As `Library.part_digests`."""
+        container = self.find(id)
+        ready = container is not None and container.state == "ready"
+        return {"kernel": hashlib.sha256(self.kernel.octets).hexdigest(), "initrd": "ab" * 32} if ready else {}
+
+    def picture_digest(self, file_name: str) -> str | None:
+        """As `Library.picture_digest`; of one it is not known."""
+        return None if file_name == "new.rts.png" else hashlib.sha256(self.image.octets).hexdigest()
+
     async def picture(self, file_name: str) -> Payload:
         """As `Library.picture`."""
         if self.unavailable is not None:
@@ -146,6 +164,9 @@ class Shelf:
 
 class Bare:
     """A tree in which there is nothing."""
+
+    def at_hand(self, name: str, asker: Asker, asked_at: float) -> None:
+        """As `Tree.at_hand`."""
 
     async def open(self, name: str, asker: Asker) -> Payload:
         """As `Tree.open`."""
@@ -202,6 +223,18 @@ class Client(Protocol):
         assert self.transport is not None
         self.transport.write(octets)
 
+    def pause(self) -> None:
+        """Read no more."""
+        self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def resume(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()  # type: ignore[union-attr]
+
+    def abort(self) -> None:
+        """Reset the connection."""
+        self.transport.abortConnection()  # type: ignore[union-attr]
+
     async def ask(self, octets: bytes) -> Response:
         """Send a request, and read its response."""
         self.write(octets)
@@ -242,12 +275,14 @@ class HttpCase(TestCase):
         ranges: bool = True,
         choices: ChoicesNow = undecided,
         hosts: HostStore | None = None,
+        others: Answerer | None = None,
+        limits: LimitSettings | None = None,
     ) -> int:
         """Start a service; its port.  It is stopped, and everything checked to be gone, when the test ends."""
         from twisted.internet import reactor
 
         self.outcomes: list[Outcome] = []
-        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices, hosts)
+        self.site = site(library or Shelf(), self.outcomes, reactor, tree, ranges, choices, hosts, others, limits)
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
         self.service = HttpService([endpoint], self.site)
         await self.service.listen()
@@ -287,6 +322,8 @@ def site(
     ranges: bool = True,
     choices: ChoicesNow = undecided,
     hosts: HostStore | None = None,
+    others: Answerer | None = None,
+    limits: LimitSettings | None = None,
 ) -> BootSite:
     """A site over `library` and `tree`; 127.0.0.1 is `MACHINE`."""
 
@@ -294,7 +331,8 @@ def site(
         return MACHINE if str(address) == "127.0.0.1" else None
 
     shared = Shared(clock, lambda: NOW, outcomes.append, machine_at, ranges)
-    return BootSite(BootRoot(shared, library, tree or Bare(), "demo", 5.0, choices, hosts), outcomes.append, clock)
+    root = BootRoot(shared, library, tree or Bare(), "demo", 5.0, choices, hosts, others)
+    return BootSite(root, outcomes.append, clock, wall=lambda: NOW, limits=limits)
 
 
 class Narrow(StringTransport):

@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.http.resource`: what single machines boot, by a real store, and real requests in memory."""
+"""Tests of `pixelboot.http.routes`: what single machines boot, by a real store, and real requests in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.boot.hosts import HostBoot, HostHindered, HostTook, TakeFailed
 from pixelboot.boot.seam import ChoiceFailed, Choices, ContainerSettings
-from pixelboot.http.plan import Served
+from pixelboot.http.outcomes import Served
 from pixelboot.outcome import Outcome
 from pixelboot.state.hosts import HostsFile, SqliteHosts
 from tests.http.shelf import DEMO, KERNEL, Shelf, connected, damaged, get, site

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from pixelboot.http.plan import Aborted, Failed, Served
+from pixelboot.http.outcomes import Aborted, Failed, Served
 from pixelboot.hwaddr import HardwareAddress
 from pixelboot.outcome import Outcome
 from tests.http.shelf import KERNEL, MACHINE, Octets, Shelf, connected, get, site
@@ -96,6 +96,14 @@ class ExchangeTests(SynchronousTestCase):
         self.assertEqual(outcome.status, 500)
         self.channel.dataReceived(get("/boot.ipxe"))
         self.assertIn(b"HTTP/1.1 200 OK\r\n", self.transport.value())
+
+    def test_a_field_of_two_lines(self) -> None:
+        """It is never sent, wherever it came from."""
+        self.shelf.kernel = Octets(KERNEL, "text/plain\r\nX: y")
+        self.channel.dataReceived(get("/containers/demo/kernel"))
+        self.assertTrue(self.transport.value().startswith(b"HTTP/1.1 500 "), self.transport.value())
+        self.assertNotIn(b"X: y", self.transport.value())
+        self.assertEqual((len(self.flushLoggedErrors(ValueError)), self.shelf.kernel.closed), (1, 1))
 
 
 class MachineTests(SynchronousTestCase):

@@ -1,4 +1,4 @@
-"""Tests of ``/loaders`` of `pixelboot.http.resource`: the tree that TFTP serves too."""
+"""Tests of ``/loaders`` of `pixelboot.http.routes`: the tree that TFTP serves too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from pixelboot.http.plan import Served
+from pixelboot.http.outcomes import Served
 from pixelboot.library.tree import Tree
 from tests.http.shelf import INITRD, KERNEL, HttpCase, get
 
@@ -89,7 +89,7 @@ class LoaderTests(HttpCase):
     async def test_h33_no_way_out(self) -> None:
         """Nothing but what is in the tree; the connection stays, and the reason is in the log."""
         for path, reason in (
-            ("/loaders", "it is the name of a folder"),
+            ("/loaders", "there is nothing here"),
             ("/loaders/", "it is the name of a folder"),
             ("/loaders/boot", "it is a folder"),
             ("/loaders/snponly.efi/", "it is the name of a folder"),

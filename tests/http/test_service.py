@@ -31,7 +31,7 @@ from zope.interface import implementer
 
 from pixelboot.http.endpoint.certificate import Certificate
 from pixelboot.http.endpoint.make import TlsEndpoint
-from pixelboot.http.plan import Aborted
+from pixelboot.http.outcomes import Aborted
 from pixelboot.http.service import GRACE, HttpService, NotListening
 from pixelboot.outcome import Outcome
 from tests.http.authority import Authority

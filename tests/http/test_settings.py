@@ -7,6 +7,7 @@ import tomllib
 from twisted.trial.unittest import SynchronousTestCase
 
 from pixelboot.config import ConfigError, Words, build, dump
+from pixelboot.http.connection.settings import LimitSettings
 from pixelboot.http.endpoint.said import Endpoint
 from pixelboot.http.settings import HttpSettings, listening_port
 
@@ -17,7 +18,8 @@ class HttpSettingsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """Nothing said: a port that needs no root, and the folder in the state."""
         self.assertEqual(
-            build(HttpSettings, {}), HttpSettings(listen=(Endpoint.parse("tcp:8080"),), root=(), ranges=True)
+            build(HttpSettings, {}),
+            HttpSettings(listen=(Endpoint.parse("tcp:8080"),), root=(), ranges=True, limits=LimitSettings()),
         )
 
     def test_folders(self) -> None:

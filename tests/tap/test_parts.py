@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import astuple
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,8 @@ from twisted.internet.threads import deferToThread
 
 from pixelboot.cli import channel
 from pixelboot.dhcp import listening
+from pixelboot.library.folder.look import Stamp
+from pixelboot.library.sharing import remembered
 from pixelboot.malformed import Malformed
 from pixelboot.site import Site, load
 from pixelboot.state.lock import StateLock
@@ -105,6 +108,18 @@ class BuildTests(BuildCase):
             await self.turn()
             self.assertEqual(gc.get_freeze_count() > 0, own)
             await server.stopService()
+
+    async def test_digests_are_remembered(self) -> None:
+        """Those of large files, in the folder of the cache."""
+        site = load(str(settings(self.folder, listen="", tftp_port=self.udp)), {}, {})
+        stamp, sha256 = Stamp(1, 2, 1 << 30, 3, 4), "ab" * 32
+        remembered.write(f"{site.state}/cache/digests.json", [[*astuple(stamp), sha256]])
+        server = build(site, frozenset({"tftp"}), reactor)
+        server.startService()
+        await self.turn()
+        tree: Any = server.getServiceNamed("tree")
+        self.assertEqual(tree._digests.known(stamp), sha256)
+        await server.stopService()
 
     async def cycle(self, during: Callable[[Server], Any]) -> int:
         """One life of a server; the number of files open afterwards."""

@@ -9,7 +9,8 @@ from typing import Any, cast
 from twisted.internet import reactor as _reactor
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
-from pixelboot.http.channel import BootSite
+from pixelboot.http.connection.resources import Resources
+from pixelboot.http.connection.site import BootSite
 from pixelboot.http.service import HttpService
 from pixelboot.view.api import Subject, control_resource
 from tests.http.shelf import HttpCase
@@ -29,7 +30,7 @@ class ChannelCase(HttpCase):
         resource = control_resource(status, lambda: None, *subjects)
         # On a port, and not on a Unix socket, as the client of these tests knows no other; nothing here sees which.
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = HttpService([endpoint], BootSite(resource, self.fail, reactor))
+        self.service = HttpService([endpoint], BootSite(Resources(resource), self.fail, reactor))
         await self.service.listen()
         self.service.startService()
         self.addCleanup(self.service.stopService)

@@ -13,7 +13,8 @@ from twisted.internet.defer import succeed
 from twisted.internet.endpoints import TCP4ServerEndpoint
 
 from pixelboot.boot.seam import ContainerSettings
-from pixelboot.http.channel import BootSite
+from pixelboot.http.connection.resources import Resources
+from pixelboot.http.connection.site import BootSite
 from pixelboot.http.service import HttpService
 from pixelboot.http.shown import Shown
 from pixelboot.outcome import Outcome
@@ -42,7 +43,7 @@ class ContainersCase(HttpCase):
         resource = control_resource(self.status, lambda: None, containers)
         # On a port, and not on a Unix socket, as the client of these tests knows no other; nothing here sees which.
         endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
-        self.service = HttpService([endpoint], BootSite(resource, self.fail, reactor))
+        self.service = HttpService([endpoint], BootSite(Resources(resource), self.fail, reactor))
         await self.service.listen()
         self.service.startService()
         self.addCleanup(self.service.stopService)

@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.server import Request
 
-from pixelboot.http.channel import BootSite
+from pixelboot.http.connection.resources import Resources
+from pixelboot.http.connection.site import BootSite
 from pixelboot.view.api import Control
 from pixelboot.view.reply import Answer, Streamed, Told
 from tests.http.shelf import connected, get
@@ -24,7 +25,7 @@ class StreamedTests(SynchronousTestCase):
         self.made: list[int] = []
         self.breaks = 0
         self.held: Deferred[None] | None = None
-        site = BootSite(Control({b"/": Told(get=self.told)}), self.fail, Clock())
+        site = BootSite(Resources(Control({b"/": Told(get=self.told)})), self.fail, Clock())
         self.channel, self.transport = connected(site)
 
     def turn(self) -> Deferred[None]:

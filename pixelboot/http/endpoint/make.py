@@ -27,8 +27,12 @@ from pixelboot.http.endpoint.pair import Files
 from pixelboot.http.endpoint.said import PARAMETERS, Endpoint
 from pixelboot.malformed import Malformed
 
-BACKLOG = 50
-"""Connections that may wait in the kernel, where the string says nothing: as many as Twisted's other endpoints have."""
+BACKLOG = 1024
+"""Connections that may wait in the kernel, where the string says nothing.
+
+With Twisted's 50, a room full of machines that are switched on together would wait: what comes while 50 wait the kernel
+drops, and the client tries again after one second, then three, then seven.
+"""
 
 _FIXED = {
     "sslmethod": "TLS 1.2 and 1.3 are spoken, and nothing else",
@@ -132,7 +136,7 @@ def make(
         found = files(endpoint)
         return TlsEndpoint(_with_port(endpoint, others, reactor), certificate(found), reactor)
     try:
-        made: IStreamServerEndpoint = serverFromString(reactor, endpoint.text)
+        made: IStreamServerEndpoint = serverFromString(reactor, _with_backlog(endpoint))
     except Exception as problem:  # noqa: BLE001 - endpoints are read by plugins, and each raises what it likes
         if endpoint.kind == "systemd" and isinstance(problem, LookupError):
             raise NotHandedOver("systemd has handed over no such socket") from None
@@ -159,6 +163,12 @@ def files(endpoint: Endpoint) -> Files:
     # The server may go to another folder later.  One file may have both, as with Twisted's own endpoint.
     certificate, chain = (parameters.get(name, "") for name in ("certKey", "extraCertChain"))
     return Files(key, os.path.abspath(certificate) if certificate else key, os.path.abspath(chain) if chain else "")
+
+
+def _with_backlog(endpoint: Endpoint) -> str:
+    """The string, with `BACKLOG` where it says nothing of that."""
+    said = "backlog" in endpoint.parameters or "backlog" not in PARAMETERS.get(endpoint.kind, ())
+    return endpoint.text if said else f"{endpoint.text}:backlog={BACKLOG}"
 
 
 def _with_port(endpoint: Endpoint, others: Sequence[Endpoint], reactor: Any) -> IStreamServerEndpoint:

@@ -17,7 +17,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import TestCase
 
 from pixelboot.http.endpoint.certificate import Certificate
-from pixelboot.http.endpoint.make import Ipv6Endpoint, NotHandedOver, TlsEndpoint, files, make
+from pixelboot.http.endpoint.make import BACKLOG, Ipv6Endpoint, NotHandedOver, TlsEndpoint, files, make
 from pixelboot.http.endpoint.pair import Files
 from pixelboot.http.endpoint.said import Endpoint
 from pixelboot.malformed import Malformed
@@ -49,12 +49,30 @@ class MakeTests(TestCase):
         self.assertNotIsInstance(self.made("tcp6:80", "tcp:81"), Ipv6Endpoint)
         self.assertNotIsInstance(self.made("tcp6:80:interface=\\:\\:1", "tcp:80"), Ipv6Endpoint)
 
+    def test_backlog(self) -> None:
+        """So many may wait for us as the string says, else more than Twisted has."""
+        for text, backlog in (
+            ("tcp:80", BACKLOG),
+            ("tcp:80:127.0.0.1", BACKLOG),
+            ("tcp:80:127.0.0.1:7", 7),
+            ("tcp:80:backlog=9", 9),
+            ("tcp6:80", BACKLOG),
+            ("tcp6:80:9", 9),
+        ):
+            memory = MemoryReactorClock()
+            self.successResultOf(self.made(text, on=memory).listen(Factory()))
+            (listened,) = memory.tcpServers
+            self.assertEqual(listened[2], backlog, text)
+        memory = MemoryReactorClock()
+        self.successResultOf(self.made("unix:/run/x:mode=660", on=memory).listen(Factory()))
+        self.assertEqual(memory.unixServers[0][2], BACKLOG)
+
     def test_tls(self) -> None:
         """A port as any other, with TLS over it."""
         for words, port, backlog, interface in (
-            ("", 443, 50, "0.0.0.0"),
+            ("", 443, BACKLOG, "0.0.0.0"),
             (":interface=127.0.0.1:backlog=9", 443, 9, "127.0.0.1"),
-            (":interface=\\:\\:1", 443, 50, "::1"),
+            (":interface=\\:\\:1", 443, BACKLOG, "::1"),
         ):
             memory = MemoryReactorClock()
             endpoint = self.made(TLS + words, on=memory)

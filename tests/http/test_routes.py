@@ -1,4 +1,4 @@
-"""Tests of `pixelboot.http.resource`: what each route answers, and what never leaves."""
+"""Tests of `pixelboot.http.routes`: what each route answers, and what never leaves."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twisted.web.client import Agent, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from pixelboot.boot.seam import Choices, ContainerSettings
-from pixelboot.http.plan import Failed, MenuChanged, Refused, Served
+from pixelboot.http.outcomes import Failed, MenuChanged, Refused, Served
 from pixelboot.library.library import Library, Unavailable
 from pixelboot.library.outcomes import ContainerDamaged, ContainerReady
 from pixelboot.outcome import Outcome
@@ -50,7 +50,7 @@ class RouteTests(HttpCase):
         return response.code, got, await response.content()
 
     async def test_octets(self) -> None:
-        """Parts and pictures come whole, with a tag made of their SHA-256."""
+        """H18: Parts and pictures come whole, with a tag made of their SHA-256."""
         for path, octets, media_type in (
             ("/containers/demo/kernel", KERNEL, "application/octet-stream"),
             ("/containers/demo/initrd", INITRD, "application/octet-stream"),
@@ -123,7 +123,22 @@ class RouteTests(HttpCase):
         self.assertEqual(index["name"], "pixelboot")
         self.assertIn("/loaders/NAME", index["routes"])
         for route in index["routes"]:
-            self.assertEqual((await self.ask(route))[0], 404 if "NAME" in route else 200, route)
+            is_open = any(part.isupper() for part in route.split("/")[1:] if part != "SHA256SUMS")
+            self.assertEqual((await self.ask(route))[0], 404 if is_open else 200, route)
+
+    async def test_sums(self) -> None:
+        """As sha256sum reads them: of what is known, whatever the names are."""
+        kernel, image = (hashlib.sha256(octets).hexdigest() for octets in (KERNEL, self.shelf.image.octets))
+        names = ("demo.rts.png", "new.rts.png", "a\\b.rts.png", "c\nd.rts.png")
+        self.shelf.containers = tuple(replace(DEMO, id=name.partition(".")[0], file_name=name) for name in names)
+        lines = f"{image}  demo.rts.png\n\\{image}  a\\\\b.rts.png\n\\{image}  c\\nd.rts.png\n"
+        self.assertEqual((await self.ask("/files/SHA256SUMS"))[2].decode(), lines)
+        sums = f"{'ab' * 32}  initrd\n{kernel}  kernel\n"
+        self.assertEqual((await self.ask("/containers/demo/SHA256SUMS"))[2].decode(), sums)
+        self.shelf.containers = (damaged("bad", "it is too short"),)
+        status, _, told = await self.ask("/containers/bad/SHA256SUMS")
+        self.assertEqual((status, told), (404, b"the container is damaged, only of one that is ready there are sums\n"))
+        self.assertEqual((await self.ask("/containers/none/SHA256SUMS"))[0], 404)
 
     async def test_scripts(self) -> None:
         """They name nothing but relative URLs, whatever the Host says."""
@@ -194,7 +209,7 @@ class RouteTests(HttpCase):
             ("/boot.ipxe/", 404, "there is nothing here"),
             ("//boot.ipxe", 404, "there is nothing here"),
             ("/files", 404, "there is nothing here"),
-            ("/files/", 404, "there is no such file"),
+            ("/files/", 404, "there is nothing here"),
             ("/files/demo", 404, "there is no such file"),
             ("/files/.demo.rts.png", 404, "there is no such file"),
             ("/files/DEMO.rts.png", 404, "there is no such file"),
@@ -278,7 +293,7 @@ class FolderTests(HttpCase):
     """The library of real life: a folder, a decoder, a cache."""
 
     async def test_from_picture_to_parts(self) -> None:
-        """The octets that come out are those that were put into the picture, and nothing else ever comes out."""
+        """H33: The octets that come out are those that were put into the picture, and nothing else ever comes out."""
         from twisted.internet import reactor
 
         root, outside = Path(self.mktemp()), Path(self.mktemp())

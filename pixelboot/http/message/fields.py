@@ -1,4 +1,4 @@
-"""The field values and targets that pixelboot reads from requests, and the dates it writes.  Pure.
+"""The field values that pixelboot reads from requests, and the dates it writes.  Pure.
 
 Every function takes any text and returns a value or raises `Malformed`, in time linear in the text's length.  Texts are
 octets read as ISO 8859-1, one character an octet, as the headers come off the wire.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote_to_bytes
 
 from pixelboot.malformed import Malformed
 
@@ -38,7 +37,6 @@ _DATES = tuple(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_AUTHORITY = re.compile(r"[^/?#]+")
 # RFC 3986 §3.2.2 and §3.2.3, as far as letters go: a name or address, and a port.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[A-Fa-f0-9:.]+\])(?::\d*)?", re.ASCII)
 
@@ -144,24 +142,6 @@ def format_date(at: float) -> str:
     return f"{day}, {moment.day:02} {month} {moment.year:04} {moment:%H:%M:%S} GMT"
 
 
-def parse_target(target: str) -> tuple[str, ...]:
-    r"""The path of a request target as its decoded segments (RFC 9112 §3.2, origin and absolute form).
-
-    Strict, so that nothing that comes after can take a segment for more than a name: `Malformed` are escapes that
-    are none or do not make UTF-8, control characters, and segments that hold ``/`` or ``\`` or are ``.`` or ``..``.
-    """
-    if not target.startswith("/"):
-        scheme, separator, rest = target.partition("://")
-        if not separator or scheme.lower() not in ("http", "https"):
-            raise Malformed("the target is neither a path nor an http URL")
-        authority = _AUTHORITY.match(rest)
-        if not authority:
-            raise Malformed("the target's URL has no host")
-        target = rest[authority.end() :]
-    path = target.partition("?")[0] or "/"
-    return tuple(_segment(part) for part in path[1:].split("/"))
-
-
 def check_host(version: str, hosts: tuple[str, ...]) -> None:
     """Raise `Malformed` unless a request of HTTP `version` has the one good ``Host`` it needs (RFC 9112 §3.2)."""
     if len(hosts) > 1:
@@ -205,16 +185,3 @@ def _skip_commas(value: str, at: int) -> int:
     while end < len(value) and value[end] in " \t":
         end += 1
     return end if at == 0 or end == len(value) else at
-
-
-def _segment(raw: str) -> str:
-    if re.search(r"%(?![0-9A-Fa-f]{2})", raw):
-        raise Malformed("the target has a percent sign that escapes nothing")
-    try:
-        # The octets of the target, not its characters: an escape is an octet of UTF-8.
-        segment = unquote_to_bytes(raw.encode("latin-1")).decode("utf-8")
-    except ValueError:
-        raise Malformed("the target is not UTF-8") from None
-    if segment in (".", "..") or re.search(r"[/\\\x00-\x1f\x7f]", segment):
-        raise Malformed("the target's path leaves its folder or has characters that no name here has")
-    return segment

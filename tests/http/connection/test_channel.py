@@ -1,18 +1,23 @@
-"""Tests of `pixelboot.http.channel`: RFC 9112 by raw octets."""
+"""Tests of `pixelboot.http.connection.channel`: RFC 9112 by raw octets."""
 
 from __future__ import annotations
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from pixelboot.http.channel import CUT_TIME, LONGEST_BODY, REQUEST_TIME
-from pixelboot.http.plan import Unreadable
+from pixelboot.http.connection.channel import CUT_TIME, READ_AHEAD, TOGETHER
+from pixelboot.http.connection.resources import Resources
+from pixelboot.http.connection.settings import LimitSettings
+from pixelboot.http.outcomes import Unreadable
 from pixelboot.outcome import Outcome
-from tests.http.shelf import KERNEL, HttpCase, Shelf, connected, get, site
+from tests.http.shelf import KERNEL, Client, HttpCase, Shelf, connected, get, site
 
+LONGEST_BODY = LimitSettings().body
+REQUEST_TIME = LimitSettings().request_time
 KERNEL_PATH = "/containers/demo/kernel"
 
 
@@ -62,8 +67,15 @@ class ConnectionTests(HttpCase):
         for n in range(500):
             self.assertEqual((await client.response()).body, bytes([n % 256]), n)
 
+    async def test_h25_the_last_words(self) -> None:
+        """Who asks for many things and closes its own end gets all of them, and then the end."""
+        client = await self.connect(await self.serve())
+        client.write(get(KERNEL_PATH) * 50 + get(KERNEL_PATH)[:-1])
+        client.transport.loseWriteConnection()  # type: ignore[union-attr]
+        self.assertEqual((await client.end()).count(b"HTTP/1.1 200 OK\r\n"), 50)
+
     async def test_h28_h30_fields(self) -> None:
-        """What old loaders look for is spelled as they look for it; nothing names the software."""
+        """H32, H34: What old loaders look for is spelled as they look for it; nothing names the software."""
         client = await self.connect(await self.serve())
         response = await client.ask(get(KERNEL_PATH, "Accept-Encoding: gzip, br"))
         self.assertEqual(response.version, "HTTP/1.1")
@@ -80,6 +92,7 @@ class BadRequestTests(HttpCase):
     """What is answered with an error and the end of the connection."""
 
     async def test_refused(self) -> None:
+        """H22, H24."""
         port = await self.serve()
         body, chunked = f"Content-Length: {LONGEST_BODY + 1}", "Transfer-Encoding: chunked"
         cases = (
@@ -100,13 +113,13 @@ class BadRequestTests(HttpCase):
             ("H33 overlong", 400, get("/%c0%ae%c0%ae/etc/passwd")),
             ("authority form", 400, get("x:80", method="CONNECT")),
             ("no version", 400, b"GET /\r\n\r\n"),
-            ("another version", 400, b"GET / HTTP/2.0\r\n\r\n"),
+            ("another version", 505, b"GET / HTTP/2.0\r\n\r\n"),
             ("no request", 400, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"),
             ("a space before the colon", 400, get("/", "X : y")),
             ("no colon", 400, get("/", "X")),
             ("NUL in a value", 400, get("/", "X: a\x00b")),
-            ("too many fields", 400, get("/", *["X: y"] * 600)),
-            ("too much head", 400, get("/", *["X: " + "y" * 1000] * 17)),
+            ("too many fields", 431, get("/", *["X: y"] * 600)),
+            ("too much head", 431, get("/", *["X: " + "y" * 1000] * 17)),
             ("a long line", 414, b"GET /" + b"x" * 20000),
             ("a long body", 413, get("/", body, "Expect: 100-continue", method="POST")),
             ("a long chunked body", 413, get("/", chunked, method="POST") + b"10001\r\n" + b"x" * 65537),
@@ -143,8 +156,9 @@ class BadRequestTests(HttpCase):
             def render(self, request: object) -> bytes:
                 raise RuntimeError("the secret")
 
-        port = await self.serve()
-        self.site.resource.putChild(b"broken", Broken())
+        tree = Resource()
+        tree.putChild(b"broken", Broken())
+        port = await self.serve(others=Resources(tree))
         client = await self.connect(port)
         response = await client.ask(get("/broken"))
         self.assertEqual((response.status, response.headers["Content-Type"]), (500, "text/plain"))
@@ -200,3 +214,69 @@ class TimeTests(SynchronousTestCase):
         self.clock.advance(REQUEST_TIME - 1)
         self.channel.dataReceived(request[10:])
         self.assertIn(b"200 OK", self.transport.value())
+
+
+class HalfClosedTests(HttpCase):
+    """Clients that close their end as soon as they have asked for all they want."""
+
+    async def half_closed(self, port: int, octets: bytes) -> Client:
+        """A client that has sent these octets, and the end."""
+        client = await self.connect(port)
+        client.write(octets)
+        client.transport.loseWriteConnection()  # type: ignore[union-attr]
+        return client
+
+    async def test_h25_all_is_answered(self) -> None:
+        """However many requests there are; then the connection is closed, which the last answer tells."""
+        port = await self.serve()
+        for count in (1, TOGETHER, TOGETHER + 1, 10 * TOGETHER):
+            client = await self.half_closed(port, get(KERNEL_PATH) * count)
+            answers = [await client.response() for _ in range(count)]
+            self.assertEqual({answer.body for answer in answers}, {KERNEL}, count)
+            self.assertEqual(await client.end(), b"", count)
+
+    async def test_h25_while_one_waits(self) -> None:
+        """Behind one that is being worked on."""
+        decoding: Deferred[None] = Deferred()
+        shelf = Shelf(decoding=decoding)
+        client = await self.half_closed(await self.serve(shelf), get(KERNEL_PATH) * 3)
+        healthy = await self.connect(self.service.port or 0)
+        self.assertEqual((await healthy.ask(get("/healthz"))).status, 200)
+        shelf.decoding = None
+        decoding.callback(None)
+        answers = [await client.response() for _ in range(3)]
+        self.assertEqual([answer.body for answer in answers], [KERNEL] * 3)
+        self.assertEqual([answer.headers.get("Connection") for answer in answers], [None, None, "close"])
+        self.assertEqual(await client.end(), b"")
+
+    async def test_a_part_of_a_request(self) -> None:
+        """It has no answer; what is before it has one."""
+        port = await self.serve()
+        for whole, part in ((0, b""), (0, get("/")[:-1]), (2, get("/")[:9]), (2, get("/", "Content-Length: 5"))):
+            client = await self.half_closed(port, get(KERNEL_PATH) * whole + part)
+            for _ in range(whole):
+                self.assertEqual((await client.response()).body, KERNEL, part)
+            self.assertEqual(await client.end(), b"", part)
+
+
+class ReadAheadTests(SynchronousTestCase):
+    """A client that sends much while its first request is worked on."""
+
+    def test_a_long_request_behind_another(self) -> None:
+        """What is read ahead ends in the middle of a request: the rest of it is read when it is its turn."""
+        decoding: Deferred[None] = Deferred()
+        shelf = Shelf(decoding=decoding)
+        limits = LimitSettings(body=2 * READ_AHEAD)
+        channel, transport = connected(site(shelf, [], Clock(), limits=limits))
+        self.addCleanup(channel.connectionLost, Failure(ConnectionDone()))
+        channel.dataReceived(get(KERNEL_PATH))
+        long = get("/healthz", f"Content-Length: {limits.body}") + bytes(limits.body)
+        channel.dataReceived(long[: READ_AHEAD + 1000])
+        self.assertEqual(transport.producerState, "paused")
+        shelf.decoding = None
+        decoding.callback(None)
+        transport.drain()
+        self.assertEqual(transport.producerState, "producing")
+        channel.dataReceived(long[READ_AHEAD + 1000 :] + get("/healthz"))
+        transport.drain()
+        self.assertEqual(transport.value().count(b"HTTP/1.1 200 OK"), 3)

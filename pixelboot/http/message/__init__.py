@@ -1,0 +1,1 @@
+"""HTTP/1.1 messages: octets to values, and back.  Pure."""
